@@ -1,0 +1,141 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# `make` alone lists the commands. docs/development.md tells what each part is for.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+PYTHON ?= python3.11
+PROFILE ?= mini
+PYTEST_ARGS ?=
+
+VENV := .venv
+HERE := $(VENV)/collections/ansible_collections/faultline/openstack
+LAB_INVENTORY := .lab/os-faults.yaml
+ARCHIVE = .build/faultline-openstack-$(shell sed -n 's/^version: //p' galaxy.yml).tar.gz
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Ansible refuses to start in a locale that is not UTF-8
+export LC_ALL := C.UTF-8
+
+##@ Use
+
+.PHONY: demo
+demo: lab ## Break a real service on a small real cloud, and watch it heal
+	@echo; echo '### 1. One of the three nodes loses its Keystone: who, what was seen, and when it was back'; echo
+	ansible-playbook faultline.openstack.disrupt -i $(LAB_INVENTORY) \
+	  -e '{"fault": "kill keystone service on one node"}'
+	@echo; echo '### 2. A fault with a deadline: the node itself ends it, without this machine'; echo
+	ansible-playbook faultline.openstack.disrupt -i $(LAB_INVENTORY) \
+	  -e '{"fault": "freeze memcached service on one node for 5 seconds"}'
+	@echo; echo '### 3. What is left on the nodes'; echo
+	ansible-playbook faultline.openstack.heal -i $(LAB_INVENTORY)
+	@echo; echo 'The lab is still up: try a sentence of your own, as above. make lab-down takes it away.'
+
+.PHONY: lab
+lab: $(VENV)/.run ## Bring the lab up (PROFILE=mini); one that is up is used as it is
+	ansible-playbook faultline.openstack.lab_up -e lab_profile=$(PROFILE)
+
+.PHONY: lab-down
+lab-down: $(VENV)/.run ## Take the lab away with all that it left
+	ansible-playbook faultline.openstack.lab_down
+
+.PHONY: venv
+venv: $(VENV)/.run ## Make .venv: the controller's Python, and the collection linked into it
+
+##@ Check
+
+.PHONY: test
+test: lint sanity molecule pytest ## Everything: lint, sanity, unit, integration on the lab
+
+.PHONY: lint
+lint: $(VENV)/.lint $(VENV)/.test importer ## Linters of Python, YAML, playbooks, roles, docs and changelog
+	ruff check --output-format concise
+	yamllint --strict .
+	ansible-lint --offline --strict
+	antsibull-changelog lint
+	antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self --skip-rstcheck $(HERE)
+
+.PHONY: importer
+importer: $(VENV)/.importer build # What Galaxy says to an upload
+	tests/tools/importer.sh $(VENV)/importer/bin/python $(ARCHIVE)
+
+.PHONY: sanity
+sanity: $(VENV)/.run ## ansible-test sanity on a copy under .build/
+	tests/tools/sanity.sh $(SANITY_ARGS)
+
+.PHONY: unit
+unit: $(VENV)/.test ## pytest without a lab
+	pytest tests/unit $(PYTEST_ARGS)
+
+.PHONY: integration
+integration: molecule ## Playbooks by Molecule and the rest by pytest, on the lab
+	pytest tests/integration $(PYTEST_ARGS)
+
+.PHONY: molecule
+molecule: $(VENV)/.test lab # The scenarios under extensions/molecule
+	tests/tools/molecule.sh
+
+.PHONY: pytest
+pytest: $(VENV)/.test lab # Last in `make test`, so that its count is the last line
+	pytest tests/unit tests/integration $(PYTEST_ARGS)
+
+.PHONY: bench
+bench: $(VENV)/.run $(VENV)/.peer ## Speed, beside os-faults and plain Ansible (BENCH_ARGS="--hosts 3 --rounds 3")
+	$(VENV)/bin/python tests/bench/bench.py $(BENCH_ARGS)
+
+##@ Release
+
+.PHONY: build
+build: $(VENV)/.run ## The collection's archive, .build/faultline-openstack-*.tar.gz
+	@mkdir -p .build
+	ansible-galaxy collection build --force --output-path .build .
+
+.PHONY: constraints
+constraints: $(VENV)/.lint $(VENV)/.test # Pin again what the requirements pull in
+	@{ sed -n '/^#/p' requirements/constraints.txt; pip freeze --exclude-editable | grep -viE '^(pip|setuptools|wheel)=='; } \
+	  > requirements/constraints.txt.new
+	@mv requirements/constraints.txt.new requirements/constraints.txt
+
+.PHONY: clean
+clean: ## Remove what the checks made; .venv and the lab stay
+	rm -rf .build .cache .pytest_cache .ruff_cache .hypothesis .ansible
+
+.PHONY: help
+help: # This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' \
+	  $(firstword $(MAKEFILE_LIST))
+
+# ---- the virtual environment: one stamp per set of requirements, so that a second run costs nothing
+
+$(VENV)/bin/python:
+	@tests/tools/python.sh $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+
+$(HERE):
+	@mkdir -p $(@D)
+	ln -sfn ../../../.. $@
+
+$(VENV)/.run: requirements/run.txt requirements/constraints.txt | $(VENV)/bin/python $(HERE)
+	$(VENV)/bin/python -m pip install --quiet -r $< -c requirements/constraints.txt
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt $(VENV)/.run
+	$(VENV)/bin/python -m pip install --quiet -r $< -c requirements/constraints.txt
+	@touch $@
+
+$(VENV)/.lint: requirements/lint.txt $(VENV)/.run
+	$(VENV)/bin/python -m pip install --quiet -r $< -c requirements/constraints.txt
+	@touch $@
+
+$(VENV)/.importer $(VENV)/.peer: $(VENV)/.%: requirements/%.txt | $(VENV)/bin/python
+	$(VENV)/bin/python -m venv $(VENV)/$*
+	$(VENV)/$*/bin/python -m pip install --quiet -r $<
+	@touch $@
