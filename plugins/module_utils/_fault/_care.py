@@ -1,0 +1,76 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the journal of this host says, and undoing by it: the backends of os_fault_info and os_fault_undo."""
+
+from __future__ import annotations
+
+from . import _journal, _nft, _runner, _supervisor
+from ._errors import FaultlineError
+
+STATES = ("armed", "injected", "undoing", "residue", "undone", "aborted", "done")
+_SHOWN = (
+    "id", "kind", "action", "subject", "state", "armed_at", "injected_at", "undone_at", "duration", "deadline", "targets",
+    "steps", "proof", "held", "residue", "undo_attempts",
+)
+
+
+def _matches(record, fault_id=None, kind=None, action=None, subject=None):
+    return (
+        (fault_id is None or record["id"] == fault_id) and (kind is None or record["kind"] == kind)
+        and (action is None or record["action"] == action) and (subject is None or subject in record["names"])
+    )
+
+
+def orphans():
+    """What bears our name on this host and belongs to no open fault."""
+    open_tables = {_nft.table_name(record["id"]) for record in _journal.open_records()}
+    return ["nftables table inet %s" % name for name in _nft.tables() if name not in open_tables]
+
+
+def info(closed=True, **which):
+    """{open: [...], closed: [...], orphans: [...]} of the faults of this host that match."""
+    def shown(records):
+        return [{key: record.get(key) for key in _SHOWN} for record in records if _matches(record, **which)]
+
+    found = {"open": shown(_journal.open_records()), "closed": shown(_journal.closed_records()) if closed else [], "orphans": orphans()}
+    count, left = len(found["open"]), sum(1 for record in found["open"] if record["state"] == "residue")
+    found["msg"] = "%d fault%s open%s" % (count, "" if count == 1 else "s", ", %d with residue" % left if left else "")
+    if found["orphans"]:
+        found["msg"] += "; without a journal: %s" % ", ".join(found["orphans"])
+    return found
+
+
+def undo(check_mode=False, everything=False, **which):
+    """Undo the open faults that match; with everything, what bears our name without a journal as well."""
+    records = [record for record in _journal.open_records() if _matches(record, **which)]
+    fault_id = which.get("fault_id")
+    if fault_id is not None and not records and _journal.load(fault_id) is None:
+        raise FaultlineError(
+            "This host knows no fault %s." % fault_id, code="unknown_fault",
+            hint="Its open faults: %s." % (", ".join(record["id"] for record in _journal.open_records()) or "none"),
+        )
+    lost = orphans() if everything else []
+    result = {
+        "changed": bool(records or lost), "undone": [], "residue": [], "orphans": lost,
+        "diff": {"before": "".join("%s %s\n" % (r["id"], r["subject"]) for r in records) + "".join("%s\n" % name for name in lost), "after": ""},
+    }
+    if not check_mode:
+        for record in records:
+            after = _runner.undo(record["id"])
+            _supervisor.disarm(record)
+            if after is None or after["state"] != "residue":
+                result["undone"].append(record["id"])
+            else:
+                result["residue"] += ["%s: %s" % (record["id"], words) for words in after["residue"]]
+        for name in lost:
+            _nft.delete(name.rpartition(" ")[2])
+    count = len(records) + len(lost)
+    result["msg"] = "%s %d fault%s" % ("would undo" if check_mode else "undid", count, "" if count == 1 else "s") if count else "nothing to undo"
+    if result["residue"]:
+        raise FaultlineError(
+            "Not everything could be undone: %s." % "; ".join(result["residue"]), code="residue", details=result,
+            hint="The journals stay open, and the undo is tried again at the next heal or boot.",
+        )
+    return result

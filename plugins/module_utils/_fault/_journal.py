@@ -1,0 +1,266 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The journal: what was done to this host, and what undoes it, on disk before anything is touched.
+
+/var/lib/faultline (0700, root)
+    open/<id>.json      faults that are armed, injected, or left residue
+    closed/<id>.json    faults that are over: undone, aborted, or done where no undo exists
+    lock, lock.d/<id>   one lock for the journal, one for each fault while it is undone
+    runner/<digest>/    the program that undoes; see _supervisor.py
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import re
+import stat
+import time
+
+from ._errors import FaultlineError
+
+HOME = "/var/lib/faultline"
+ID = re.compile(r"^[a-z_]+-[0-9a-f]{8}$")
+# so that later, longer states of a record fit in the place that it already has on a full disk
+_RESERVE = 8192
+_KEPT = 200
+
+
+def _path(*parts):
+    return os.path.join(HOME, *parts)
+
+
+def now():
+    """Wall clock time for people, UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + ".%03dZ" % (time.time() % 1 * 1000)
+
+
+def clock():
+    """Seconds of the clock that deadlines are kept by: it never jumps and counts suspended time too."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def boot():
+    """What tells one boot of this host from another: the kernel's id and when PID 1 started (containers share the kernel's)."""
+    with open("/proc/sys/kernel/random/boot_id") as stream:
+        kernel = stream.read().strip()
+    with open("/proc/1/stat", "rb") as stream:
+        return "%s/%s" % (kernel, stream.read().rsplit(b")", 1)[1].split()[19].decode())
+
+
+def make_folders():
+    """Create the journal's folders where missing, and refuse those that others could have written to."""
+    try:
+        for folder in (HOME, _path("open"), _path("closed"), _path("lock.d"), _path("runner")):
+            if not os.path.isdir(folder):
+                os.makedirs(folder, mode=0o700, exist_ok=True)
+            trust(folder)
+    except OSError as exc:
+        raise _unwritable(exc) from exc
+
+
+def trust(path):
+    """Fail unless root owns path and only root can write it."""
+    info = os.lstat(path)
+    if stat.S_ISLNK(info.st_mode) or info.st_uid != 0 or info.st_mode & 0o022:
+        raise FaultlineError(
+            "%s is not root's alone; no undo is run from there." % path, code="untrusted_journal",
+            hint="It must be owned by root, not a link, and not writable by others. Look at what is in it before you mend it.",
+        )
+
+
+def _unwritable(exc):
+    why = "the disk is full" if exc.errno in (errno.ENOSPC, errno.EDQUOT) else (exc.strerror or str(exc))
+    return FaultlineError(
+        "The journal in %s cannot be written: %s. Nothing was touched." % (HOME, why), code="no_journal",
+        hint="No fault is injected without a journal on disk; make room there.",
+    )
+
+
+@contextlib.contextmanager
+def locked(name="lock"):
+    """Hold one of the journal's locks; waits for whoever has it."""
+    handle = os.open(_path(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def locked_for_undo(fault_id):
+    """One undo at a time for each fault."""
+    name = os.path.join("lock.d", fault_id)
+    with locked(name):
+        yield
+    if not os.path.exists(_path("open", fault_id + ".json")):
+        with contextlib.suppress(OSError):
+            os.unlink(_path(name))
+
+
+def _sync_folder(folder):
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _encode(record, room):
+    raw = json.dumps(record, indent=1, sort_keys=True).encode() + b"\n"
+    return raw + b" " * max(0, room - len(raw))
+
+
+def _write_new(folder, name, raw):
+    """Atomically: the whole file, on disk, or nothing."""
+    temporary = os.path.join(folder, ".%s.%d" % (name, os.getpid()))
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            left = raw
+            while left:
+                left = left[os.write(handle, left):]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.rename(temporary, os.path.join(folder, name))
+        _sync_folder(folder)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def create(record):
+    """Write a new open record; FaultlineError (no_journal) when that fails, with nothing left of it."""
+    raw = _encode(record, 0)
+    try:
+        _write_new(_path("open"), record["id"] + ".json", _encode(record, len(raw) + _RESERVE))
+    except OSError as exc:
+        raise _unwritable(exc) from exc
+
+
+def update(record):
+    """Write an open record again. On a full disk in its own place, which create() made large enough."""
+    path = _path("open", record["id"] + ".json")
+    size = os.path.getsize(path)
+    raw = _encode(record, size)
+    try:
+        _write_new(_path("open"), record["id"] + ".json", raw)
+    except OSError:
+        with open(path, "r+b") as stream:
+            stream.write(raw)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def extend(record, steps):
+    """Add steps to an open record's undo, on disk before what they undo is done."""
+    with locked():
+        record["steps"] += steps
+        update(record)
+
+
+def close(record):
+    """Move a record among the closed ones, and forget the oldest of them."""
+    update(record)
+    os.rename(_path("open", record["id"] + ".json"), _path("closed", record["id"] + ".json"))
+    _sync_folder(_path("closed"))
+    _sync_folder(_path("open"))
+    closed = sorted(_names("closed"), key=lambda name: os.path.getmtime(_path("closed", name + ".json")))
+    for name in closed[:-_KEPT]:
+        os.unlink(_path("closed", name + ".json"))
+
+
+def _names(folder):
+    try:
+        entries = os.listdir(_path(folder))
+    except FileNotFoundError:
+        return []
+    return [entry[:-5] for entry in entries if entry.endswith(".json") and ID.match(entry[:-5])]
+
+
+def _load(folder, name):
+    path = _path(folder, name + ".json")
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(handle, "rb") as stream:
+        info = os.fstat(stream.fileno())
+        if info.st_uid != 0 or info.st_mode & 0o022:
+            trust(path)
+        raw = stream.read()
+    try:
+        record = json.loads(raw.decode())
+    except ValueError as exc:
+        raise FaultlineError(
+            "%s is not a record: %s." % (path, exc), code="untrusted_journal",
+            hint="Look at it, undo by hand what it speaks of, and move it away.",
+        ) from exc
+    if record.get("id") != name:
+        raise FaultlineError("%s does not hold the record of %s." % (path, name), code="untrusted_journal")
+    return record
+
+
+def load_open(fault_id):
+    """The open record of this id, or None."""
+    if not ID.match(fault_id):
+        raise FaultlineError("'%s' is not the id of a fault." % fault_id, code="bad_id", hint="os_fault_info lists the ids.")
+    for folder in (HOME, _path("open")):
+        if os.path.exists(folder):
+            trust(folder)
+    return _load("open", fault_id)
+
+
+def load(fault_id):
+    """The record of this id, open or closed, or None."""
+    return load_open(fault_id) or _load("closed", fault_id)
+
+
+def _all(folder):
+    records = [_load(folder, name) for name in _names(folder)]
+    return sorted((record for record in records if record), key=lambda record: (record["armed_at"], record["id"]))
+
+
+def open_records():
+    """All open records, oldest first."""
+    if os.path.exists(_path("open")):
+        trust(HOME)
+        trust(_path("open"))
+    return _all("open")
+
+
+def closed_records():
+    """The records of faults that are over, oldest first."""
+    return _all("closed")
+
+
+def open_faults(action, names):
+    """The open records of an action on any of these names, oldest first."""
+    return [record for record in open_records() if record["action"] == action and set(record["names"]) & set(names)]
+
+
+def claimed_by_others(fault_id, records=None):
+    """Claims that other faults hold: what they want kept as it is until they are undone themselves."""
+    held = {}
+    for record in open_records() if records is None else records:
+        if record["id"] != fault_id and record["state"] in ("armed", "injected"):
+            for step in record["steps"]:
+                if step.get("claim"):
+                    held.setdefault(step["claim"], record["id"])
+    return held
+
+
+def claimed_by_undoing(claims):
+    """Ids of faults that are being undone just now and hold one of these claims."""
+    return [
+        record["id"] for record in open_records()
+        if record["state"] == "undoing" and any(step.get("claim") in claims for step in record["steps"])
+    ]

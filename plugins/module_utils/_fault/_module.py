@@ -1,0 +1,81 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From an AnsibleModule to the engine and back; the one place where our errors become fail_json."""
+
+from __future__ import annotations
+
+import signal
+
+from ._errors import FaultlineError
+
+SERVICE_ACTIONS = ("start", "terminate", "restart", "kill", "freeze", "unfreeze", "unplug", "plug")
+SERVICE_DRIVERS = ("system_service", "process", "linux_service")
+# signals that no process survives unless it asks to
+DEADLY = ("KILL", "TERM", "INT", "QUIT", "ABRT", "SEGV", "BUS")
+# keys of a result that a failed task has as well
+_RESULT = ("fault", "targets", "injected_at", "proof", "undo", "residue", "duration", "diff")
+
+
+def service_arguments():
+    """The argument_spec of os_service_fault."""
+    return {
+        "service": {"type": "str", "required": True},
+        "action": {"type": "str", "required": True, "choices": list(SERVICE_ACTIONS)},
+        "driver": {"type": "str", "default": "system_service", "choices": list(SERVICE_DRIVERS)},
+        "unit": {"type": "list", "elements": "str", "aliases": ["service_name", "linux_service"]},
+        "grep": {"type": "str"},
+        "port": {"type": "raw"},
+        "start_cmd": {"type": "str"},
+        "terminate_cmd": {"type": "str"},
+        "restart_cmd": {"type": "str"},
+        "signal": {"type": "str", "default": "KILL", "choices": list(DEADLY)},
+        "duration": {"type": "float"},
+        "wait": {"type": "bool", "default": False},
+        "wait_timeout": {"type": "float", "default": 60},
+        "recovery_timeout": {"type": "float", "default": 30},
+    }
+
+
+def ports(value):
+    """[(protocol, number)] of what a port option may be: [tcp, 3306], a list of such pairs, tcp/3306 or 3306."""
+    if value in (None, "", []):
+        return []
+    pairs = [value]
+    if isinstance(value, (list, tuple)) and not _is_pair(value):
+        pairs = value
+    found = []
+    for pair in pairs:
+        words = pair if isinstance(pair, (list, tuple)) else str(pair).split("/")
+        words = list(words) if len(words) == 2 else ["tcp"] + list(words)
+        protocol, number = str(words[0]).lower(), str(words[-1])
+        if len(words) != 2 or protocol not in ("tcp", "udp") or not number.isdigit() or not 0 < int(number) < 65536:
+            raise FaultlineError(
+                "port is %r; it must be a protocol and a number." % (value,), code="bad_port",
+                hint="For example [tcp, 3306], tcp/3306, or a list of such pairs.",
+            )
+        found.append((protocol, int(number)))
+    return found
+
+
+def _is_pair(value):
+    return len(value) == 2 and str(value[0]).lower() in ("tcp", "udp") and not isinstance(value[1], (list, tuple))
+
+
+def signal_number(name):
+    return getattr(signal, "SIG" + name)
+
+
+def finish(module, work):
+    """End a module with what work() returns, or with its FaultlineError."""
+    try:
+        result = work()
+    except FaultlineError as exc:
+        known = {key: exc.details[key] for key in _RESULT if key in exc.details}
+        failure = exc.as_failure()
+        failure["details"] = {key: value for key, value in exc.details.items() if key not in known}
+        known.setdefault("residue", [])
+        known["changed"] = bool(known.get("injected_at"))
+        module.fail_json(msg=exc.text, failure=failure, **known)
+    module.exit_json(**result)

@@ -1,0 +1,83 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Our own nftables tables: one per fault, named after it; nothing else is ever edited."""
+
+from __future__ import annotations
+
+import json
+
+from ._errors import FaultlineError
+from ._exec import run, which
+
+# below raw (-300) and conntrack (-200): established connections are cut as well, and no foreign accept comes first
+_PRIORITY = -310
+PREFIX = "faultline_"
+
+
+def table_name(fault_id):
+    return PREFIX + fault_id.replace("-", "_")
+
+
+def require():
+    """Fail before anything is touched when this host cannot do nftables."""
+    if not which("nft"):
+        raise FaultlineError(
+            "nft is not installed on this host; unplug needs it.", code="missing_program", hint="Install the package nftables.",
+        )
+    done = run(["nft", "list", "tables"], check=False)
+    if done.rc != 0:
+        raise FaultlineError(
+            "nftables does not work on this host: %s" % done.err.strip()[:300], code="no_nftables",
+            hint="The kernel needs nf_tables, and we need root with CAP_NET_ADMIN.",
+        )
+
+
+def cut_ports(table, doors):
+    """Drop all packets to and from local ports. doors: (protocol, number, address), address None for all of IPv4 and IPv6."""
+    lines = ["table inet %s {" % table]
+    for hook, side in (("input", "d"), ("output", "s")):
+        lines.append("  chain %s {" % hook)
+        lines.append("    type filter hook %s priority %d; policy accept;" % (hook, _PRIORITY))
+        for protocol, number, address in doors:
+            only = "" if address is None else "%s %saddr %s " % ("ip6" if ":" in address else "ip", side, address)
+            lines.append("    %s%s %sport %d counter drop" % (only, protocol, side, number))
+        lines.append("  }")
+    lines.append("}")
+    ruleset = "\n".join(lines) + "\n"
+    run(["nft", "-f", "-"], stdin=ruleset)
+    return ruleset
+
+
+def tables():
+    """Names of the tables that are ours by their name."""
+    if not which("nft"):
+        return []
+    done = run(["nft", "-j", "list", "tables"], check=False)
+    if done.rc != 0:
+        return []
+    entries = [entry["table"] for entry in json.loads(done.out)["nftables"] if "table" in entry]
+    return [entry["name"] for entry in entries if entry["family"] == "inet" and entry["name"].startswith(PREFIX)]
+
+
+def exists(table):
+    return run(["nft", "list", "table", "inet", table], check=False).rc == 0
+
+
+def dropped(table):
+    """Packets that the table's rules have dropped so far."""
+    listing = json.loads(run(["nft", "-j", "list", "table", "inet", table]).out)
+    total = 0
+    for entry in listing["nftables"]:
+        for expression in entry.get("rule", {}).get("expr", []):
+            total += expression.get("counter", {}).get("packets", 0)
+    return total
+
+
+def delete(table):
+    """Remove a table of ours; no matter if it is gone already."""
+    if not table.startswith(PREFIX):
+        raise FaultlineError("'%s' is not a table of ours; it stays." % table, code="not_ours")
+    if exists(table):
+        run(["nft", "delete", "table", "inet", table])

@@ -1,0 +1,244 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Processes by identity: a PID alone is no identity, a PID with its start time is."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import time
+
+from ._errors import FaultlineError
+
+
+class Process:
+    """One process: pid, start (clock ticks since boot, field 22 of proc_pid_stat(5)), comm."""
+
+    def __init__(self, pid, start, comm):
+        self.pid = pid
+        self.start = start
+        self.comm = comm
+
+    def __eq__(self, other):
+        return isinstance(other, Process) and (self.pid, self.start) == (other.pid, other.start)
+
+    def __hash__(self):
+        return hash((self.pid, self.start))
+
+    def __str__(self):
+        return "%s[%d]" % (self.comm, self.pid)
+
+    def as_dict(self):
+        return {"pid": self.pid, "start": self.start, "comm": self.comm}
+
+    @classmethod
+    def from_dict(cls, data):
+        return cls(int(data["pid"]), int(data["start"]), str(data.get("comm", "?")))
+
+    @property
+    def state(self):
+        """One letter of proc_pid_stat(5), or '' when this very process is gone or only a zombie is left."""
+        now = _stat(self.pid)
+        if now is None or now[0].start != self.start or now[1] in "ZX":
+            return ""
+        return now[1]
+
+    @property
+    def alive(self):
+        return self.state != ""
+
+    def send(self, number):
+        """Signal this very process. False when it is gone; the PID's next owner is never hit."""
+        try:
+            # with a pidfd the check below and the signal mean the same process
+            handle = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else None
+        except ProcessLookupError:
+            return False
+        except OSError:
+            handle = None
+        try:
+            if not self.alive:
+                return False
+            if handle is not None and hasattr(signal, "pidfd_send_signal"):
+                signal.pidfd_send_signal(handle, number)
+            else:
+                os.kill(self.pid, number)
+            return True
+        except ProcessLookupError:
+            return False
+        finally:
+            if handle is not None:
+                os.close(handle)
+
+
+def _read(path):
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError:
+        return None
+
+
+def _stat(pid):
+    """(Process, state, parent) of a PID, or None."""
+    raw = _read("/proc/%d/stat" % pid)
+    if raw is None:
+        return None
+    head, tail = raw.rsplit(b")", 1)
+    fields = tail.split()
+    comm = head.split(b"(", 1)[1].decode(errors="replace")
+    return Process(pid, int(fields[19]), comm), fields[0].decode(), int(fields[1])
+
+
+def lookup(pid):
+    """The live process that has this PID now, or None."""
+    now = _stat(pid)
+    return now[0] if now and now[1] not in "ZX" else None
+
+
+def every():
+    """All PIDs of this host."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def command_line(pid):
+    """The whole command line, arguments joined by blanks; '' for kernel threads and the dead."""
+    return (_read("/proc/%d/cmdline" % pid) or b"").rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+
+
+def own_chain():
+    """PIDs from this process up to PID 1: never to be hit."""
+    chain, pid = [], os.getpid()
+    while pid > 0 and pid not in chain:
+        chain.append(pid)
+        now = _stat(pid)
+        pid = now[2] if now else 0
+    return chain
+
+
+def _shells_of_ansible(chain):
+    """Command lines of our own chain: they may quote the pattern that we look for."""
+    return {command_line(pid) for pid in chain}
+
+
+def matching(pattern):
+    """Processes whose command line matches a regular expression, our own chain left out."""
+    try:
+        compiled = re.compile(pattern)
+    except re.error as exc:
+        raise FaultlineError(
+            "'%s' is not a regular expression: %s." % (pattern, exc), code="bad_pattern",
+            hint="Mend 'grep'; it is matched against the whole command line.",
+        ) from exc
+    chain = own_chain()
+    ours = _shells_of_ansible(chain)
+    found = []
+    for pid in every():
+        line = command_line(pid)
+        if line and pid not in chain and line not in ours and compiled.search(line):
+            process = lookup(pid)
+            if process:
+                found.append(process)
+    return sorted(found, key=lambda process: process.pid)
+
+
+def in_cgroup(control_group):
+    """Processes of a systemd unit's control group and of all groups below it, whatever the cgroup version."""
+    found = []
+    below = control_group.rstrip("/") + "/"
+    for pid in every():
+        raw = _read("/proc/%d/cgroup" % pid)
+        if raw is None:
+            continue
+        for line in raw.decode(errors="replace").splitlines():
+            _number, controllers, path = line.split(":", 2)
+            # systemd keeps its tree in the unified hierarchy, or in name=systemd where cgroup v1 rules
+            if controllers in ("", "name=systemd") and (path + "/").startswith(below):
+                process = lookup(pid)
+                if process:
+                    found.append(process)
+                break
+    return sorted(found, key=lambda process: process.pid)
+
+
+def wait_until(condition, timeout, pause=0.02):
+    """Poll condition() until it is true or timeout seconds have passed; its last value."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value or time.monotonic() >= end:
+            return value
+        time.sleep(min(pause, max(0.0, end - time.monotonic())))
+
+
+class Socket:
+    """A listening socket: protocol 'tcp' or 'udp', address (text), port, family."""
+
+    def __init__(self, protocol, address, port, family):
+        self.protocol = protocol
+        self.address = address
+        self.port = port
+        self.family = family
+
+    def __str__(self):
+        return "%s %s:%d" % (self.protocol, "[%s]" % self.address if ":" in self.address else self.address, self.port)
+
+
+def _address(text, family):
+    """An address of proc_net(5): hexadecimal, 32-bit words in host byte order."""
+    raw = bytes.fromhex(text)
+    words = [raw[i:i + 4][::-1] for i in range(0, len(raw), 4)]
+    return socket.inet_ntop(family, b"".join(words))
+
+
+def _sockets_of_table(pid, name, family):
+    """inode -> Socket of the listening TCP or bound, unconnected UDP sockets in the network namespace of pid."""
+    table = {}
+    protocol = name[:3]
+    wanted = "0A" if protocol == "tcp" else "07"
+    raw = _read("/proc/%d/net/%s" % (pid, name)) or b""
+    for line in raw.decode().splitlines()[1:]:
+        fields = line.split()
+        if len(fields) > 9 and fields[3] == wanted:
+            address, port = fields[1].split(":")
+            table[fields[9]] = Socket(protocol, _address(address, family), int(port, 16), family)
+    return table
+
+
+def listening(processes):
+    """The sockets that these processes listen on, one per (protocol, address, port)."""
+    if not processes:
+        return []
+    table = {}
+    for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6), ("udp", socket.AF_INET), ("udp6", socket.AF_INET6)):
+        table.update(_sockets_of_table(processes[0].pid, name, family))
+    found = {}
+    for process in processes:
+        folder = "/proc/%d/fd" % process.pid
+        try:
+            links = os.listdir(folder)
+        except OSError:
+            continue
+        for name in links:
+            try:
+                link = os.readlink("%s/%s" % (folder, name))
+            except OSError:
+                continue
+            if link.startswith("socket:["):
+                entry = table.get(link[8:-1])
+                if entry:
+                    found[str(entry)] = entry
+    return [found[key] for key in sorted(found)]
+
+
+def listening_ports():
+    """(protocol, port) of every listening socket in our own network namespace."""
+    found = set()
+    for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6), ("udp", socket.AF_INET), ("udp6", socket.AF_INET6)):
+        for entry in _sockets_of_table(os.getpid(), name, family).values():
+            found.add((entry.protocol, entry.port))
+    return found

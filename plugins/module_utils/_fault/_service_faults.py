@@ -1,0 +1,487 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The faults of services: start, terminate, restart, kill, freeze, unfreeze, unplug, plug."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from . import _journal, _nft, _proc, _reach, _runner, _steps, _supervisor
+from ._engine import Fault
+from ._errors import FaultlineError
+
+# seconds that a process may take to die, stop or leave, and a port to stay silent, before the fault counts as unproven
+_SETTLE = 5
+_SILENCE = 0.4
+# seconds that a fault without undo looks for what comes back at once, when nobody asked to wait for it
+_GLANCE = 1
+_PROTECTED_UNITS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
+
+
+def _words(things):
+    return ", ".join(str(thing) for thing in things)
+
+
+class ServiceFault(Fault):
+    """What all faults of a service share. service: a _services.Service; recovery_timeout: seconds, for faults without undo."""
+
+    kind = "service"
+
+    def __init__(self, service, recovery_timeout=30):
+        self.service = service
+        self.subject = service.name
+        self.names = service.names
+        self.recovery_timeout = recovery_timeout
+        self.processes = []
+        self.done = ""
+
+    def targets(self):
+        return [self.service.target()]
+
+    def before(self):
+        return self._before
+
+    def after(self):
+        return self.done
+
+    def resolve(self):
+        self.processes = self.service.processes()
+        self._before = self.service.describe()
+
+    def _need_processes(self):
+        if not self.processes:
+            raise FaultlineError(
+                "%s has no process on this host: there is nothing to %s." % (self.subject, self.action), code="not_running",
+                hint="Nothing was touched.",
+            )
+
+    def guard(self):
+        chain = _proc.own_chain()
+        for process in self.processes:
+            why = ""
+            if process.pid == 1:
+                why = "is PID 1"
+            elif process.pid in chain:
+                why = "carries this very task"
+            elif process.comm == "sshd":
+                why = "is the way in for Ansible"
+            if why:
+                raise FaultlineError(
+                    "%s of %s is refused: %s %s." % (self.action, self.subject, process, why), code="guarded",
+                    hint="Nothing was touched.",
+                )
+        protected = [name for name in self.names if name in _PROTECTED_UNITS or name.startswith("faultline-")]
+        if protected:
+            raise FaultlineError(
+                "%s of %s is refused: it is the way in for Ansible, or ours." % (self.action, protected[0]), code="guarded",
+                hint="Nothing was touched.",
+            )
+
+    def _gone(self, processes):
+        """Wait until these very processes are gone, or fail."""
+        left = []
+
+        def none_left():
+            left[:] = [process for process in processes if process.alive]
+            return not left
+
+        if not _proc.wait_until(none_left, _SETTLE):
+            raise FaultlineError(
+                "%s of %s is not proven: %s still there after %d seconds." % (self.action, self.subject, _words(left), _SETTLE),
+                code="unproven", hint="A process in state D cannot die; see its state in /proc.",
+            )
+
+
+class _Hit(ServiceFault):
+    """kill and restart: processes go, and others take their place."""
+
+    def resolve(self):
+        super().resolve()
+        self.ports = {(s.protocol, s.port) for s in _proc.listening(self.processes) if s.protocol == "tcp"}
+        self.started = time.monotonic()
+
+    def _back(self):
+        new = [process for process in self.service.processes() if process not in self.processes]
+        return bool(new) and self.service.up and self.ports <= _proc.listening_ports()
+
+    def recover(self, wait):
+        expected = self._expected()
+        patience = self.recovery_timeout if wait else (_GLANCE if expected else 0)
+        back = _proc.wait_until(self._back, patience if expected is not False else 0, pause=0.05)
+        after = time.monotonic() - self.started
+        new = [process for process in self.service.processes() if process not in self.processes]
+        why = "" if back else self.service.describe() + (
+            ", and nothing is set to restart it" if expected is False else
+            ", not listening on %s" % _words(sorted("%s %d" % port for port in self.ports - _proc.listening_ports())) if new else "")
+        return {
+            "back": bool(back), "after": round(after, 3), "waited": patience, "why": why,
+            "processes": [process.as_dict() for process in new], "ports": sorted("%s %d" % port for port in self.ports),
+        }
+
+    def _expected(self):
+        return True
+
+
+class Kill(_Hit):
+    """Send a deadly signal to the exact processes of a service."""
+
+    action = "kill"
+
+    def __init__(self, service, number=signal.SIGKILL, **options):
+        super().__init__(service, **options)
+        self.number = number
+
+    def resolve(self):
+        super().resolve()
+        self._need_processes()
+
+    def plan(self):
+        return ["send %s to %s" % (signal.Signals(self.number).name, _words(self.processes))]
+
+    def inject(self, record):
+        self.started = time.monotonic()
+        for process in self.processes:
+            process.send(self.number)
+
+    def prove(self, record):
+        self._gone(self.processes)
+        self.done = "%s killed (%s)" % (_words(self.processes), signal.Signals(self.number).name)
+        return {"signal": signal.Signals(self.number).name, "gone": [process.as_dict() for process in self.processes]}
+
+    def _expected(self):
+        return self.service.comes_back_from(self.number)
+
+
+class Restart(_Hit):
+    """Restart a service; one that is down is started."""
+
+    action = "restart"
+
+    def plan(self):
+        return ["restart %s" % self.subject]
+
+    def inject(self, record):
+        self.started = time.monotonic()
+        self.service.restart()
+
+    def prove(self, record):
+        self._gone(self.processes)
+        if not _proc.wait_until(lambda: self.service.up, _SETTLE):
+            raise FaultlineError(
+                "restart of %s is not proven: %s." % (self.subject, self.service.describe()), code="unproven",
+                hint="See the service's own log.",
+            )
+        self.done = "restarted"
+        return {"gone": [process.as_dict() for process in self.processes]}
+
+
+class Terminate(ServiceFault):
+    """Stop a service in its own way, and start it again at the deadline."""
+
+    action = "terminate"
+    why_not = "Its definition has no start_cmd, so nothing could start it again. Add start_cmd, or leave duration out."
+
+    @property
+    def reversible(self):
+        return self.service.can_start
+
+    def resolve(self):
+        super().resolve()
+        self.shared = self._down_by_us()
+        if not self.service.up and not self.processes and not self.shared:
+            self._need_processes()
+
+    def _down_by_us(self):
+        """Steps of open faults that keep this service down already: their undo becomes ours as well."""
+        return [
+            step for record in _journal.open_faults("terminate", self.names) if record["state"] == "injected"
+            for step in record["steps"]
+        ]
+
+    def plan(self):
+        return ["stop %s (%s)" % (self.subject, _words(self.processes) or "down already, by another fault")]
+
+    def steps(self, fault_id):
+        found = {}
+        for step in self._down_by_us() + (self.service.start_steps() if self.service.up else []):
+            found[step["claim"]] = step
+        return list(found.values())
+
+    def inject(self, record):
+        self.service.stop()
+
+    def prove(self, record):
+        self._gone(self.processes)
+        if self.service.processes() or self.service.up:
+            raise FaultlineError(
+                "terminate of %s is not proven: it is up again (%s)." % (self.subject, self.service.describe()), code="unproven",
+                hint="Something starts it again; find out what: a cluster manager, a timer?",
+            )
+        self.done = "stopped"
+        return {"gone": [process.as_dict() for process in self.processes], "state": self.service.describe()}
+
+
+class Freeze(ServiceFault):
+    """Stop all processes of a service with SIGSTOP, children too, and let them continue at the deadline."""
+
+    action = "freeze"
+    reversible = True
+    # rounds of looking for children that were forked meanwhile
+    _ROUNDS = 20
+
+    def resolve(self):
+        super().resolve()
+        self._need_processes()
+        ours = _journal.claimed_by_others("")
+        self.foreign = [p for p in self.processes if p.state in ("T", "t") and self._claim(p) not in ours]
+        self.processes = [p for p in self.processes if p not in self.foreign]
+        if not self.processes:
+            raise FaultlineError(
+                "%s is stopped already, and not by us: %s." % (self.subject, _words(self.foreign)), code="already_stopped",
+                hint="Nothing was touched. unfreeze lets it continue.",
+            )
+
+    @staticmethod
+    def _claim(process):
+        return _steps.Continue.make(process)["claim"]
+
+    def plan(self):
+        return ["send SIGSTOP to %s" % _words(self.processes)]
+
+    def steps(self, fault_id):
+        return [_steps.Continue.make(process) for process in self.processes]
+
+    def inject(self, record):
+        # parents first: they are the ones who fork
+        fresh = sorted(self.processes, key=lambda process: process.start)
+        for _round in range(self._ROUNDS):
+            for process in fresh:
+                process.send(signal.SIGSTOP)
+            known = set(self.processes) | set(self.foreign)
+            fresh = [process for process in self.service.processes() if process not in known]
+            if not fresh:
+                return
+            _journal.extend(record, [_steps.Continue.make(process) for process in fresh])
+            self.processes += fresh
+        raise FaultlineError(
+            "%s forks faster than it can be frozen." % self.subject, code="unproven", hint="Use terminate.",
+        )
+
+    def prove(self, record):
+        running = []
+
+        def all_stopped():
+            running[:] = [process for process in self.service.processes() if process.state not in ("T", "t", "")]
+            return not running
+
+        if not _proc.wait_until(all_stopped, _SETTLE):
+            raise FaultlineError(
+                "freeze of %s is not proven: %s still running." % (self.subject, _words(running)), code="unproven",
+                hint="A process in state D stops only when its system call ends.",
+            )
+        stopped = [process for process in self.processes if process.state in ("T", "t")]
+        if not stopped:
+            raise FaultlineError("freeze of %s is not proven: its processes are gone." % self.subject, code="unproven")
+        self.done = "frozen: %s in state T" % _words(stopped)
+        return {"stopped": [process.as_dict() for process in stopped]}
+
+
+class Unplug(ServiceFault):
+    """Cut a service's ports off, both ways, established connections too."""
+
+    action = "unplug"
+    reversible = True
+
+    def __init__(self, service, ports=(), **options):
+        super().__init__(service, **options)
+        self.given = list(ports)
+
+    def resolve(self):
+        super().resolve()
+        self.sockets = _proc.listening(self.processes)
+        self.ports = self.given or sorted({(s.protocol, s.port) for s in self.sockets if s.protocol == "tcp" or s.port < _ephemeral()})
+        if not self.ports:
+            raise FaultlineError(
+                "%s listens on no port of this host, and none is given: there is nothing to unplug." % self.subject,
+                code="no_port", hint="Nothing was touched. Give port, as [tcp, 5000].",
+            )
+        _nft.require()
+        self.pairs = _reach.endpoints(self.sockets, self.ports)
+        self.doors = [(protocol, number, address) for protocol, number in self.ports for address in self._addresses(protocol, number)]
+
+    def _addresses(self, protocol, number):
+        """Where the service itself listens: a load balancer may have the same port at another address of this host."""
+        heard = {s.address for s in self.sockets if (s.protocol, s.port) == (protocol, number)}
+        return sorted(heard) if heard and not heard & {"0.0.0.0", "::"} else [None]
+
+    def guard(self):
+        super().guard()
+        ssh = {s.port for s in _proc.listening([p for p in map(_proc.lookup, _proc.every()) if p and p.comm == "sshd"])}
+        for _protocol, number in self.ports:
+            if number in ssh:
+                raise FaultlineError(
+                    "unplug of %s is refused: port %d is sshd's, the way in for Ansible." % (self.subject, number), code="guarded",
+                    hint="Nothing was touched.",
+                )
+
+    def targets(self):
+        return [dict(self.service.target(), ports=["%s %d" % port for port in self.ports])]
+
+    def plan(self):
+        return ["drop all packets to and from %s" % _words("%s %d" % port for port in self.ports)]
+
+    def steps(self, fault_id):
+        return [_steps.DeleteTable.make(_nft.table_name(fault_id))]
+
+    def inject(self, record):
+        self.answers_before = _reach.ask(self.pairs, _SILENCE)
+        _nft.cut_ports(_nft.table_name(record["id"]), self.doors)
+
+    def prove(self, record):
+        table = _nft.table_name(record["id"])
+        answers = _reach.ask(self.pairs, _SILENCE)
+        _reach.send_datagrams(self.ports)
+        heard = sorted(name for name, answer in answers.items() if answer != "no answer")
+        dropped = _nft.dropped(table)
+        # another fault's table may have dropped the packets before ours saw them
+        shared = [r["id"] for r in _journal.open_faults("unplug", self.names) if r["id"] != record["id"]]
+        if heard or not (dropped or shared):
+            raise FaultlineError(
+                "unplug of %s is not proven: %s." % (
+                    self.subject, "it still answers at " + _words(heard) if heard else "our rules have not met a packet"),
+                code="unproven", hint="Look at: nft list table inet %s" % table,
+            )
+        self.done = "%s cut off" % _words("%s %d" % port for port in self.ports)
+        return {
+            "table": table, "dropped_packets": dropped, "answers_before": self.answers_before, "answers": answers,
+            "shared_with": shared,
+        }
+
+
+def _ephemeral():
+    """The first port that the kernel gives to clients; UDP sockets from there on are no service's."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as stream:
+        return int(stream.read().split()[0])
+
+
+class _Heal(ServiceFault):
+    """start, unfreeze, plug: undo our own faults of the opposite action, and what else the action promises."""
+
+    opposite = ""
+
+    def resolve(self):
+        super().resolve()
+        self.records = [r for r in _journal.open_faults(self.opposite, self.names) if r["state"] != "undoing"]
+        self.changes = bool(self.records) or self._needed()
+
+    def guard(self):
+        """Healing hits nothing."""
+
+    def _needed(self):
+        """Whether there is something to do beside our own faults."""
+        return False
+
+    def plan(self):
+        return ["undo %s" % record["id"] for record in self.records] + self._more()
+
+    def _more(self):
+        return []
+
+    def inject(self, record):
+        for other in self.records:
+            after = _runner.undo(other["id"])
+            _supervisor.disarm(other)
+            if after and after["residue"]:
+                raise FaultlineError(
+                    "%s could not be undone: %s." % (other["id"], "; ".join(after["residue"])), code="residue", details=after,
+                    hint="Its journal stays open.",
+                )
+
+    def prove(self, record):
+        return {"undone": [other["id"] for other in self.records], "state": self.service.describe()}
+
+
+class Start(_Heal):
+    """Start a service; what we terminated is undone."""
+
+    action = "start"
+    opposite = "terminate"
+
+    def _needed(self):
+        return not self.service.up
+
+    def _more(self):
+        return [] if self.service.up else ["start %s" % self.subject]
+
+    def inject(self, record):
+        super().inject(record)
+        if not self.service.up:
+            self.service.start()
+
+    def prove(self, record):
+        if not _proc.wait_until(lambda: self.service.up, _SETTLE):
+            raise FaultlineError(
+                "start of %s is not proven: %s." % (self.subject, self.service.describe()), code="unproven",
+                hint="See the service's own log.",
+            )
+        self.done = "up"
+        return super().prove(record)
+
+
+class Unfreeze(_Heal):
+    """Let a service's processes continue, whoever stopped them."""
+
+    action = "unfreeze"
+    opposite = "freeze"
+
+    def _stopped(self):
+        return [process for process in self.service.processes() if process.state in ("T", "t")]
+
+    def _needed(self):
+        return bool(self._stopped())
+
+    def _more(self):
+        return ["send SIGCONT to %s" % _words(self._stopped())] if self._stopped() else []
+
+    def inject(self, record):
+        super().inject(record)
+        for process in self._stopped():
+            process.send(signal.SIGCONT)
+
+    def prove(self, record):
+        if not _proc.wait_until(lambda: not self._stopped(), _SETTLE):
+            raise FaultlineError(
+                "unfreeze of %s is not proven: %s still stopped." % (self.subject, _words(self._stopped())), code="unproven",
+            )
+        self.done = "running"
+        return super().prove(record)
+
+
+class Plug(_Heal):
+    """Give a service its ports back that we cut off."""
+
+    action = "plug"
+    opposite = "unplug"
+
+    def prove(self, record):
+        left = [table for table in map(_nft.table_name, (r["id"] for r in self.records)) if _nft.exists(table)]
+        if left:
+            raise FaultlineError("plug of %s is not proven: %s still there." % (self.subject, _words(left)), code="unproven")
+        self.done = "plugged in"
+        return super().prove(record)
+
+
+ACTIONS = {fault.action: fault for fault in (Start, Terminate, Restart, Kill, Freeze, Unfreeze, Unplug, Plug)}
+
+
+def make(action, service, ports=(), number=signal.SIGKILL, recovery_timeout=30):
+    """The fault of an action word on a service."""
+    options = {"recovery_timeout": recovery_timeout}
+    if action == "unplug":
+        options["ports"] = ports
+    if action == "kill":
+        options["number"] = number
+    return ACTIONS[action](service, **options)

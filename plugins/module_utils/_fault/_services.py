@@ -1,0 +1,236 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a service is on this host: the drivers system_service, process and linux_service."""
+
+from __future__ import annotations
+
+import signal
+
+from . import _proc, _steps, _systemd
+from ._errors import FaultlineError
+from ._exec import run, which
+
+
+class Service:
+    """A service on this host, by one of the drivers below.
+
+    name: its name in the cloud model; definition: {unit, grep, port, start_cmd, terminate_cmd, restart_cmd}.
+    """
+
+    def __init__(self, name, definition):
+        self.name = name
+        self.definition = definition
+
+    @property
+    def names(self):
+        """All words by which a fault on this service can be found again."""
+        return (self.name,)
+
+    def find(self):
+        """Look the service up; FaultlineError (not_found) when this host does not have it."""
+        raise NotImplementedError
+
+    def processes(self):
+        """Its live processes, children too."""
+        raise NotImplementedError
+
+    @property
+    def up(self):
+        return bool(self.processes())
+
+    def describe(self):
+        """Its state, in words."""
+        found = self.processes()
+        return "%s: %s" % (self.name, ", ".join("%s (%s)" % (process, process.state) for process in found) or "no process")
+
+    def target(self):
+        """What is hit, for the result."""
+        return {"service": self.name, "processes": [process.as_dict() for process in self.processes()]}
+
+    def comes_back_from(self, number):
+        """Whether something is known to restart it after its processes died of this signal; None: not known."""
+        return None
+
+    can_start = True
+
+    def start_steps(self):
+        """The undo of a stop."""
+        raise NotImplementedError
+
+    def start(self):
+        raise NotImplementedError
+
+    def stop(self):
+        raise NotImplementedError
+
+    def restart(self):
+        raise NotImplementedError
+
+    def _missing(self, what):
+        return FaultlineError(
+            "%s was not found on this host: %s." % (self.name, what), code="not_found", hint="Nothing was touched.",
+            details={"service": self.name},
+        )
+
+    def _lacks(self, option, action):
+        return FaultlineError(
+            "%s cannot be %s: its definition has no %s." % (self.name, action, option), code="no_command",
+            hint="Add %s to the service in the configuration file, or give it as an option." % option,
+        )
+
+
+class SystemService(Service):
+    """Driver system_service: units of systemd; processes from their control groups."""
+
+    def __init__(self, name, definition):
+        super().__init__(name, definition)
+        self.candidates = definition.get("unit") or [name]
+        self.units = []
+
+    @property
+    def names(self):
+        return (self.name,) + tuple(unit.name for unit in self.units)
+
+    def find(self):
+        if not _systemd.booted():
+            raise FaultlineError(
+                "This host is not run by systemd, so %s cannot be a system_service here." % self.name, code="no_systemd",
+                hint="Use the driver process (with grep) or linux_service.",
+            )
+        self.units = _systemd.choose(self.candidates)
+        if not self.units:
+            raise self._missing("no unit " + " or ".join(_systemd.unit_name(unit) for unit in self.candidates))
+
+    def processes(self):
+        found = set()
+        for unit in self.units:
+            found.update(unit.processes())
+        return sorted(found, key=lambda process: process.pid)
+
+    def _fresh(self):
+        self.units = _systemd.show([unit.name for unit in self.units])
+        return self.units
+
+    @property
+    def up(self):
+        return all(unit.active for unit in self._fresh())
+
+    def describe(self):
+        words = []
+        for unit in self._fresh():
+            inside = ", ".join("%s (%s)" % (process, process.state) for process in unit.processes())
+            words.append("%s: %s (%s)%s" % (unit.name, unit.state, unit.substate, ", " + inside if inside else ""))
+        return "; ".join(words)
+
+    def target(self):
+        return dict(super().target(), units=[unit.name for unit in self.units])
+
+    def comes_back_from(self, number):
+        return all(unit.comes_back_from(number) for unit in self.units)
+
+    def start_steps(self):
+        taken_along = _systemd.stopped_together(self.units)
+        return [_steps.StartUnit.make(name) for name in [unit.name for unit in self.units if unit.up] + taken_along]
+
+    def start(self):
+        _systemd.start([unit.name for unit in self.units])
+
+    def stop(self):
+        # what would start the unit again goes first
+        _systemd.stop([name for unit in self.units for name in unit.triggers] + [unit.name for unit in self.units])
+
+    def restart(self):
+        _systemd.restart([unit.name for unit in self.units])
+
+
+class ProcessService(Service):
+    """Driver process: processes by a regular expression on their command line; start, stop and restart by given commands."""
+
+    def __init__(self, name, definition):
+        super().__init__(name, definition)
+        self.grep = definition.get("grep")
+
+    def find(self):
+        if not self.grep:
+            raise FaultlineError(
+                "%s has the driver process but no grep." % self.name, code="no_pattern",
+                hint="Give grep: a regular expression that its command line matches.",
+            )
+        if not self.processes() and not self.can_start:
+            raise self._missing("no process matches '%s'" % self.grep)
+
+    def processes(self):
+        return _proc.matching(self.grep)
+
+    @property
+    def can_start(self):
+        return bool(self.definition.get("start_cmd"))
+
+    def _command(self, option):
+        # the configuration file's own shell command line, as os-faults runs it; no name is put into it
+        return ["/bin/sh", "-c", self.definition[option]]
+
+    def start_steps(self):
+        return [_steps.Run.make(self._command("start_cmd"), self.grep, "down:process:" + self.name)]
+
+    def start(self):
+        if not self.can_start:
+            raise self._lacks("start_cmd", "started")
+        _steps.launch(self._command("start_cmd"))
+
+    def stop(self):
+        if self.definition.get("terminate_cmd"):
+            run(self._command("terminate_cmd"), timeout=300)
+        else:
+            for process in self.processes():
+                process.send(signal.SIGTERM)
+
+    def restart(self):
+        if self.definition.get("restart_cmd"):
+            _steps.launch(self._command("restart_cmd"))
+            return
+        if not self.can_start:
+            raise self._lacks("restart_cmd", "restarted")
+        old = self.processes()
+        self.stop()
+        _proc.wait_until(lambda: not any(process.alive for process in old), 30)
+        self.start()
+
+
+class SysvService(ProcessService):
+    """Driver linux_service where no systemd runs: the service command, processes by a regular expression."""
+
+    def __init__(self, name, definition):
+        super().__init__(name, definition)
+        self.script = (definition.get("unit") or [name])[0]
+        self.grep = self.grep or "(^|/)%s( |$)" % self.script
+
+    def find(self):
+        if not which("service"):
+            raise FaultlineError("This host has neither systemd nor the service command.", code="no_service_manager")
+        super().find()
+
+    can_start = True
+
+    def _command(self, option):
+        return ["service", self.script, {"start_cmd": "start", "terminate_cmd": "stop", "restart_cmd": "restart"}[option]]
+
+    def stop(self):
+        run(self._command("terminate_cmd"), timeout=300)
+
+    def restart(self):
+        _steps.launch(self._command("restart_cmd"))
+
+
+def service(name, driver, definition):
+    """The Service of a definition; where no unit of a system_service exists, its grep still finds what runs."""
+    if driver == "linux_service":
+        driver = "system_service" if _systemd.booted() else "sysv"
+    if driver == "system_service" and definition.get("grep") and _systemd.booted():
+        if not _systemd.choose(definition.get("unit") or [name]) and _proc.matching(definition["grep"]):
+            driver = "process"
+    found = {"system_service": SystemService, "process": ProcessService, "sysv": SysvService}[driver](name, definition)
+    found.find()
+    return found

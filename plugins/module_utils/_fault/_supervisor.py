@@ -1,0 +1,147 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Arm the dead-man's switch: something on the target that undoes at the deadline without us."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import select
+import sys
+
+from . import (  # the runner's whole program, which arming installs on the target
+    _errors, _exec, _journal, _nft, _proc, _runner, _steps, _sweeper, _systemd,
+)
+from ._errors import FaultlineError
+from ._exec import run
+
+_PROGRAM = (_errors, _exec, _journal, _nft, _proc, _runner, _steps, _sweeper, _systemd)
+_MAIN = "import sys\n\nfrom faultline import _runner\n\nsys.exit(_runner.main(sys.argv[1:]))\n"
+# how much later than the deadline systemd ends a timekeeper that hangs
+_BACKSTOP = 5
+
+
+def unit_name(fault_id):
+    return "faultline-%s.service" % fault_id
+
+
+def _source(module):
+    """A module's text, from a file or from the zip that Ansible made of it."""
+    return module.__spec__.loader.get_source(module.__spec__.name)
+
+
+def install_runner():
+    """Put the runner's program on this host once; the argv that starts it."""
+    sources = {module.__name__.rpartition(".")[2] + ".py": _source(module) for module in _PROGRAM}
+    sources["__init__.py"] = ""
+    digest = hashlib.sha256("\0".join(name + sources[name] for name in sorted(sources)).encode()).hexdigest()[:16]
+    home = os.path.join(_journal.HOME, "runner", digest)
+    if not os.path.exists(os.path.join(home, "__main__.py")):
+        with _journal.locked():
+            try:
+                os.makedirs(os.path.join(home, "faultline"), mode=0o700, exist_ok=True)
+                for name in sorted(sources):
+                    _write(os.path.join(home, "faultline", name), sources[name])
+                _write(os.path.join(home, "__main__.py"), _MAIN)
+            except OSError as exc:
+                raise FaultlineError(
+                    "The undo runner cannot be written to %s: %s. Nothing was touched." % (home, exc.strerror), code="no_journal",
+                    hint="Make room there.",
+                ) from exc
+    _journal.trust(home)
+    return [sys.executable, "-I", "-S", "-B", home]
+
+
+def _write(path, text):
+    with open(path, "w", opener=lambda name, flags: os.open(name, flags | os.O_CLOEXEC, 0o600)) as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _line(argv):
+    """A command line for a unit file; our own paths need no quoting, anything else is refused."""
+    for word in argv:
+        if not re.match(r"^[A-Za-z0-9_./+:-]+$", word):
+            raise FaultlineError("'%s' cannot stand in a unit's command line." % word, code="bad_path")
+    return " ".join(argv)
+
+
+def arm(record):
+    """Start whoever undoes this fault at its deadline, and return what it is, for the record: {type, unit|pid}.
+
+    Raises FaultlineError (not_armed), with nothing left running; nothing may be injected then.
+    """
+    program = install_runner()
+    try:
+        if _systemd.booted():
+            return _arm_systemd(record, program)
+        return _arm_watchers(record, program)
+    except (FaultlineError, OSError) as exc:
+        raise FaultlineError(
+            "The dead-man's switch could not be armed: %s Nothing was touched." % getattr(exc, "message", exc), code="not_armed",
+            hint="A fault that cannot undo itself is not injected.",
+        ) from exc
+
+
+def _arm_systemd(record, program):
+    fault_id = record["id"]
+    _sweeper.install(_line(program))
+    argv = [
+        "systemd-run", "--quiet", "--collect", "--unit=" + unit_name(fault_id),
+        "--description=faultline: %s %s" % (record["action"], record["subject"]),
+        # notify: systemd-run returns when the timekeeper says that it stands
+        "--property=Type=notify",
+        "--property=ExecStopPost=" + _line(program + ["undo", fault_id]),
+        # an undo may start a database, which takes its time
+        "--property=TimeoutStopSec=%d" % (2 * _systemd.START_TIMEOUT),
+    ]
+    if record["duration"] is not None:
+        argv.append("--property=RuntimeMaxSec=%d" % (record["duration"] + _BACKSTOP))
+    run(argv + ["--"] + program + ["hold", fault_id])
+    return {"type": "systemd", "unit": unit_name(fault_id)}
+
+
+def _arm_watchers(record, program):
+    reader, writer = os.pipe()
+    try:
+        child = os.fork()
+        if child == 0:
+            _become_watchers(record["id"], program, reader, writer)
+        os.close(writer)
+        writer = None
+        os.waitpid(child, 0)
+        ready, _ignored, _also = select.select([reader], [], [], 10)
+        if not ready or os.read(reader, 1) != b"1":
+            raise FaultlineError("the watchdog did not start within 10 seconds.", code="not_armed")
+    finally:
+        for handle in (reader, writer):
+            if handle is not None:
+                os.close(handle)
+    return {"type": "watchers"}
+
+
+def _become_watchers(record_id, program, reader, writer):
+    """In the first child: detach, and let a grandchild become the watchdog, which nobody waits for."""
+    try:
+        if os.fork() == 0:
+            os.close(reader)
+            os.chdir("/")
+            null = os.open(os.devnull, os.O_RDWR)
+            for handle in (0, 1, 2):
+                os.dup2(null, handle)
+            os.set_inheritable(writer, True)
+            os.execve(program[0], program + ["watch", record_id, str(writer)], _exec.environment())
+    finally:
+        os._exit(0)
+
+
+def disarm(record):
+    """Let the supervisor of a fault go whose undo is done; nothing happens if it has gone already."""
+    if record.get("supervisor", {}).get("type") == "systemd":
+        with contextlib.suppress(FaultlineError):
+            run(["systemctl", "stop", "--no-block", "--", record["supervisor"]["unit"]], check=False)

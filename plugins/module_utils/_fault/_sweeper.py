@@ -1,0 +1,55 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The boot-time sweeper: a unit that is there while a fault is open, and undoes at boot what a reboot interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from . import _journal
+
+_UNIT = "/etc/systemd/system/faultline-sweeper.service"
+_WANT = "/etc/systemd/system/multi-user.target.wants/faultline-sweeper.service"
+_TEXT = """\
+# written by faultline with the first open fault, removed with the last one
+[Unit]
+Description=Undo the faults that a reboot interrupted
+ConditionPathExistsGlob={home}/open/*.json
+After=network.target multi-user.target
+
+[Service]
+Type=oneshot
+TimeoutStartSec=infinity
+ExecStart={program} sweep
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def install(program):
+    """Have `program sweep` run at the next boots. program: a command line for a unit file."""
+    text = _TEXT.format(home=_journal.HOME, program=program)
+    with contextlib.suppress(FileNotFoundError):
+        with open(_UNIT) as stream:
+            if stream.read() == text and os.path.islink(_WANT):
+                return
+    os.makedirs(os.path.dirname(_WANT), exist_ok=True)
+    temporary = _UNIT + ".new"
+    with open(temporary, "w") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.rename(temporary, _UNIT)
+    with contextlib.suppress(FileExistsError):
+        os.symlink(_UNIT, _WANT)
+
+
+def remove():
+    """Leave no sweeper behind."""
+    for path in (_WANT, _UNIT):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)

@@ -1,0 +1,119 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Undo faults on a host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: os_fault_undo
+short_description: Undo faults on a host
+version_added: 0.1.0
+author:
+  - The Faultline team (@faultline)
+description:
+  - Undoes open faults by their journals on the target, before their deadlines or long after, and proves that nothing is left.
+  - Fails when something is left, and says what.
+options:
+  id:
+    description: The fault of this id.
+    type: str
+  kind:
+    description: All faults of this kind.
+    type: str
+    choices: [service]
+  action:
+    description: All faults of this action, as V(freeze).
+    type: str
+  service:
+    description: All faults on this service or unit.
+    type: str
+  all:
+    description: All faults, and what bears our name on the host without a journal.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+extends_documentation_fragment:
+  - faultline.openstack.attributes
+  - faultline.openstack.attributes.actiongroup
+seealso:
+  - module: faultline.openstack.os_fault_info
+notes:
+  - Needs root on the target.
+"""
+
+EXAMPLES = r"""
+- name: Undo everything
+  faultline.openstack.os_fault_undo:
+    all: true
+
+- name: Undo one fault
+  faultline.openstack.os_fault_undo:
+    id: freeze-9f3a61c2
+
+- name: Plug everything in again
+  faultline.openstack.os_fault_undo:
+    action: unplug
+"""
+
+RETURN = r"""
+msg:
+  description: What was undone, in one sentence.
+  returned: always
+  type: str
+  sample: undid 2 faults
+undone:
+  description: Ids of the faults that were undone.
+  returned: always
+  type: list
+  elements: str
+orphans:
+  description: What bore our name without a journal, and was removed (O(all=true)).
+  returned: always
+  type: list
+  elements: str
+residue:
+  description: What is left. Anything else than an empty list is a failure.
+  returned: always
+  type: list
+  elements: str
+failure:
+  description: The reason of a failure, for programs.
+  returned: failed
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._fault import _care, _module
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "id": {"type": "str"},
+            "kind": {"type": "str", "choices": ["service"]},
+            "action": {"type": "str"},
+            "service": {"type": "str"},
+            "all": {"type": "bool", "default": False},
+        },
+        required_one_of=[["id", "kind", "action", "service", "all"]],
+        supports_check_mode=True,
+    )
+    params = module.params
+    _module.finish(module, lambda: _care.undo(
+        module.check_mode, params["all"],
+        fault_id=params["id"], kind=params["kind"], action=params["action"], subject=params["service"],
+    ))
+
+
+if __name__ == "__main__":
+    main()

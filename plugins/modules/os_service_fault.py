@@ -1,0 +1,255 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Break a service on a host, prove it, and undo it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: os_service_fault
+short_description: Break a service on a host, prove it, and undo it
+version_added: 0.1.0
+author:
+  - The Faultline team (@faultline)
+description:
+  - Hits one service of an OpenStack cloud on one host, with proof that it was hit. Faults that have an undo are written to a
+    journal on the target first, and something on the target undoes them at the deadline, whatever becomes of the controller.
+  - What the task does not say about the service (O(driver), O(unit), O(grep), O(port) and the commands) comes from the
+    inventory (C(faultline_services), C(faultline_service_definitions)) and then from the built-in catalogue.
+  - The path is always the same. Find the exact processes and units; refuse what must not be hit; write the journal; arm the
+    undo; inject; prove; undo; prove that nothing is left.
+options:
+  service:
+    description: Name of the service, as C(nova-api).
+    type: str
+    required: true
+  action:
+    description:
+      - V(kill) sends O(signal) to the exact processes of the service.
+      - V(terminate) stops it in its own way; its undo starts it again.
+      - V(restart) restarts it. V(start) starts it, and undoes V(terminate).
+      - V(freeze) stops all its processes with SIGSTOP, children too; its undo lets them continue. V(unfreeze) lets them continue now.
+      - V(unplug) drops all packets to and from its ports, IPv4 and IPv6, established connections too, by an nftables table of
+        our own; its undo deletes that table. V(plug) does so now.
+    type: str
+    required: true
+    choices: [start, terminate, restart, kill, freeze, unfreeze, unplug, plug]
+  driver:
+    description:
+      - How the service is run. V(system_service) is a unit of systemd.
+      - V(process) is whatever matches O(grep), started and stopped by the given commands.
+      - V(linux_service) is a unit where systemd runs, and a script of the C(service) command elsewhere.
+    type: str
+    default: system_service
+    choices: [system_service, process, linux_service]
+  unit:
+    description:
+      - Candidates for the service's units. Those that exist on the host and are active count; if none is active, those that
+        are enabled. The name of the service itself by default.
+    type: list
+    elements: str
+    aliases: [service_name, linux_service]
+  grep:
+    description: Regular expression that is looked for in the whole command line of processes.
+    type: str
+  port:
+    description:
+      - Port for V(unplug), as V([tcp, 3306]), V(tcp/3306), V(3306), or a list of these.
+      - The ports that the service listens on by default.
+    type: raw
+  start_cmd:
+    description: Shell command line that starts the service (O(driver=process)).
+    type: str
+  terminate_cmd:
+    description: Shell command line that stops the service (O(driver=process)). SIGTERM to its processes by default.
+    type: str
+  restart_cmd:
+    description: Shell command line that restarts the service (O(driver=process)).
+    type: str
+  signal:
+    description: Signal of V(kill).
+    type: str
+    default: KILL
+    choices: [KILL, TERM, INT, QUIT, ABRT, SEGV, BUS]
+  duration:
+    description:
+      - Seconds until V(terminate), V(freeze) and V(unplug) undo themselves. Refused for the other actions, which have no undo.
+      - Without it the fault lasts until it is undone by V(start), V(unfreeze), V(plug) or M(faultline.openstack.os_fault_undo).
+    type: float
+  wait:
+    description:
+      - Answer when the fault is undone and proven undone, not already when it is proven. Needs O(duration) to have an effect.
+      - For V(kill) and V(restart), answer when the service is back, and fail if it does not come back within O(recovery_timeout).
+    type: bool
+    default: false
+  wait_timeout:
+    description: Seconds that the undo may take beyond the deadline before a task that waits for it fails.
+    type: float
+    default: 60
+  recovery_timeout:
+    description: Seconds within which a killed or restarted service is expected back (running, and listening on the ports that it had).
+    type: float
+    default: 30
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details:
+      - A second V(kill), V(restart), V(terminate), V(freeze) or V(unplug) is a second fault.
+      - V(start), V(unfreeze) and V(plug) change nothing when there is nothing to do.
+extends_documentation_fragment:
+  - faultline.openstack.attributes
+  - faultline.openstack.attributes.actiongroup
+seealso:
+  - module: faultline.openstack.os_fault
+  - module: faultline.openstack.os_fault_info
+  - module: faultline.openstack.os_fault_undo
+notes:
+  - Needs root on the target, and nftables there for V(unplug).
+  - V(kill) and V(restart) have no undo by nature; their result says C(undo.state=none).
+  - PID 1, sshd, and the processes that carry the task itself are never hit.
+"""
+
+EXAMPLES = r"""
+- name: Kill nova-api, and see it come back
+  faultline.openstack.os_service_fault:
+    service: nova-api
+    action: kill
+    wait: true
+
+- name: Freeze memcached for ten seconds, and come back when it runs again
+  faultline.openstack.os_service_fault:
+    service: memcached
+    action: freeze
+    duration: 10
+    wait: true
+
+- name: Cut the database of this host off for half a minute, and go on at once
+  faultline.openstack.os_service_fault:
+    service: mysql
+    action: unplug
+    port: [tcp, 3306]
+    duration: 30
+
+- name: Stop a service that no unit runs
+  faultline.openstack.os_service_fault:
+    service: my-api
+    action: terminate
+    driver: process
+    grep: /opt/my/bin/api
+    start_cmd: /opt/my/bin/api --daemon
+    duration: 20
+"""
+
+RETURN = r"""
+msg:
+  description: What happened, in one sentence.
+  returned: always
+  type: str
+  sample: "memcached: frozen: memcached[1234] in state T, undone at 2026-11-20T10:00:40Z"
+fault:
+  description: The fault, for M(faultline.openstack.os_fault_info) and M(faultline.openstack.os_fault_undo).
+  returned: always
+  type: dict
+  contains:
+    id:
+      description: Its id, C(null) in check mode and when there was nothing to do.
+      type: str
+      sample: freeze-9f3a61c2
+    kind:
+      description: V(service).
+      type: str
+    action:
+      description: The action.
+      type: str
+    subject:
+      description: The service.
+      type: str
+targets:
+  description: The things hit. Units, processes with their start times (clock ticks since boot), ports.
+  returned: always
+  type: list
+  elements: dict
+injected_at:
+  description: When it was injected, UTC.
+  returned: when injected
+  type: str
+  sample: "2026-11-20T10:00:30.123Z"
+proof:
+  description: What was observed. For V(kill) and V(restart) C(came_back) says what came back, and after how many seconds.
+  returned: when injected
+  type: dict
+undo:
+  description: The undo.
+  returned: always
+  type: dict
+  contains:
+    state:
+      description: V(none), V(planned) (check mode), V(armed), V(undone) or V(residue).
+      type: str
+    deadline:
+      description: When it is undone, UTC; C(null) without a duration.
+      type: str
+    steps:
+      description: What the undo does, in words.
+      type: list
+      elements: str
+    held:
+      description: Whether the effect lasted until the undo.
+      returned: when waited for
+      type: bool
+residue:
+  description: What is left of the fault after its undo. Anything else than an empty list is a failure.
+  returned: always
+  type: list
+  elements: str
+duration:
+  description: The duration in seconds, or C(null).
+  returned: always
+  type: float
+plan:
+  description: What would be done, in words.
+  returned: in check mode
+  type: list
+  elements: str
+failure:
+  description: The reason of a failure, for programs. C(code) is a stable word.
+  returned: failed
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._fault import _engine, _module, _service_faults, _services
+
+
+class ServiceFaultModule:
+    """os_service_fault on one host."""
+
+    def __init__(self, module):
+        self.module = module
+        self.params = module.params
+
+    def run(self):
+        params = self.params
+        definition = {key: params[key] for key in ("unit", "grep", "start_cmd", "terminate_cmd", "restart_cmd") if params[key]}
+        ports = _module.ports(params["port"])
+        service = _services.service(params["service"], params["driver"], definition)
+        fault = _service_faults.make(
+            params["action"], service, ports, _module.signal_number(params["signal"]), params["recovery_timeout"])
+        return _engine.perform(
+            fault, params["duration"], params["wait"], params["wait_timeout"], self.module.check_mode)
+
+
+def main():
+    module = AnsibleModule(argument_spec=_module.service_arguments(), supports_check_mode=True)
+    _module.finish(module, ServiceFaultModule(module).run)
+
+
+if __name__ == "__main__":
+    main()
