@@ -89,6 +89,7 @@ pytest: $(VENV)/.test lab # Last in `make test`, so that its count is the last l
 
 .PHONY: bench
 bench: $(VENV)/.run $(VENV)/.peer ## Speed, beside os-faults and plain Ansible (BENCH_ARGS="--hosts 3 --rounds 3")
+	ansible-playbook faultline.openstack.lab_up -e lab_profile=bench
 	$(VENV)/bin/python tests/bench/bench.py $(BENCH_ARGS)
 
 ##@ Release
