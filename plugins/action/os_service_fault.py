@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils._fill import fill_service
+from ..plugin_utils._fill import fill_service, suggestion
 from ..plugin_utils._run import fail, guarded_host, host_variables
 from ..module_utils._fault._errors import FaultlineError
 
@@ -22,10 +22,14 @@ class ActionModule(ActionBase):
         result = super().run(task_vars=task_vars)
         try:
             guarded_host(self, task_vars)
-            args = fill_service(self._task.args, host_variables(self, task_vars))
+            model = host_variables(self, task_vars)
+            args = fill_service(self._task.args, model)
         except FaultlineError as exc:
             return {**result, **fail(exc)}
-        return {**result, **self._execute_module(
+        result.update(self._execute_module(
             module_name="faultline.openstack.os_service_fault", module_args=args, task_vars=task_vars,
             wrap_async=self._task.async_val,
-        )}
+        ))
+        if result.get("failure", {}).get("code") == "not_found":
+            result["msg"] = " ".join(filter(None, [result["msg"], suggestion(self._task.args["service"], model)]))
+        return result

@@ -62,9 +62,8 @@ def fill_service(args, host_vars):
     return args
 
 
-def unknown_service(service, host_vars):
-    """The error for a service that nobody knows."""
-    return FaultlineError(
-        "The service '%s' is not known." % service, code="unknown_service",
-        hint=did_you_mean(service, known_services(host_vars)) or "Known services are in the configuration file and in the catalogue.",
-    )
+def suggestion(service, host_vars):
+    """What a service that nobody knows may have meant, as a sentence; '' for one that is known."""
+    if definition_of(service, host_vars)[1] is not None:
+        return ""
+    return did_you_mean(service, known_services(host_vars))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 import uuid
 
 from . import _journal, _proc, _runner, _steps, _supervisor
@@ -101,9 +100,9 @@ def perform(fault, duration=None, wait=False, wait_timeout=None, check_mode=Fals
     result = _result(fault, record)
     result["diff"] = {"before": fault.before(), "after": fault.after()}
     if not fault.reversible:
-        with _journal.locked_for_undo(record["id"]):
+        with _journal.locked_for_undo(record["id"]), _journal.locked():
             record["state"] = "done"
-            _journal.close(record)
+            _runner.close(record)
         _recovered(fault, result, wait)
     elif wait and duration is not None:
         _wait_undone(record, result, wait_timeout)
@@ -166,7 +165,7 @@ def _injected(fault, record, duration):
         record["injected_at"] = _journal.now()
         if duration is not None:
             record["deadline_clock"] = _journal.clock() + duration
-            record["deadline"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + duration))
+            record["deadline"] = _journal.now(duration)
         record["state"] = "injected"
         _save(record)
         record["proof"] = fault.prove(record)

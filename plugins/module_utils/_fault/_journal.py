@@ -35,9 +35,10 @@ def _path(*parts):
     return os.path.join(HOME, *parts)
 
 
-def now():
-    """Wall clock time for people, UTC."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + ".%03dZ" % (time.time() % 1 * 1000)
+def now(later=0):
+    """Wall clock time for people, UTC, some seconds later than now."""
+    moment = time.time() + later
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment)) + ".%03dZ" % (moment % 1 * 1000)
 
 
 def clock():

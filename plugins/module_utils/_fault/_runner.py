@@ -59,10 +59,15 @@ def undo(fault_id):
                 _journal.update(record)
             else:
                 record["state"] = "done" if not record["steps"] else ("undone" if record.get("injected_at") else "aborted")
-                _journal.close(record)
-                if not _journal.open_records():
-                    _sweeper.remove()
+                close(record)
         return record
+
+
+def close(record):
+    """Close a record; with the last one the sweeper goes. The journal is locked by the caller."""
+    _journal.close(record)
+    if not _journal.open_records():
+        _sweeper.remove()
 
 
 def _held(steps):
