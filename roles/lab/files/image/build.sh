@@ -1,0 +1,24 @@
+#!/bin/bash
+# Make the node image: Debian packages and the files of rootfs/, straight into the Docker engine.
+# No image registry takes part.
+#
+#   build.sh IMAGE:TAG SUITE PACKAGE,PACKAGE,... [MIRROR]
+set -euo pipefail
+
+image=$1 suite=$2 packages=$3 mirror=${4:-}
+here=$(dirname "$(readlink -f "$0")")
+
+mmdebstrap --quiet --variant=minbase --include="$packages" \
+    --aptopt='APT::Install-Recommends "false"' \
+    --dpkgopt='path-exclude=/usr/share/man/*' \
+    --dpkgopt='path-exclude=/usr/share/info/*' \
+    --dpkgopt='path-exclude=/usr/share/locale/*' \
+    --dpkgopt='path-exclude=/usr/share/doc/*' \
+    --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+    --customize-hook="'$here/customize.sh' \"\$1\"" \
+    "$suite" - ${mirror:+"$mirror"} |
+    "${DOCKER:-docker}" import \
+        --change 'ENV container=docker' \
+        --change 'CMD ["/sbin/init"]' \
+        --change 'LABEL faultline.image=node' \
+        - "$image"
