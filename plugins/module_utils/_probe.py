@@ -1,0 +1,391 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One look at a host: which services and containers are on it, what its networks are, what it can do.
+
+This file stands alone. The module os_cloud_facts imports it; the inventory plugin sends it through ssh to `python3 -`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import time
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_UNIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9:_.\\@-]*\Z")
+_UNIT_TYPES = (".service", ".socket", ".target", ".timer", ".mount", ".path", ".scope", ".slice")
+
+
+class Look:
+    """What one look has to keep in mind: its deadline, and what it was not allowed to see."""
+
+    def __init__(self, timeout):
+        self.end = time.monotonic() + timeout
+        self.lacking = []
+
+    def lack(self, what):
+        if what not in self.lacking:
+            self.lacking.append(what)
+
+    def run(self, argv, at_most=5.0):
+        """(return code, stdout, stderr) of a command; None when it is not there or too slow."""
+        program = which(argv[0])
+        if not program:
+            return None
+        env = {"PATH": _PATH, "LC_ALL": "C", "HOME": "/", "SYSTEMD_COLORS": "0"}
+        left = max(0.1, min(at_most, self.end - time.monotonic()))
+        try:
+            done = subprocess.run(
+                [program, *argv[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=env,
+                timeout=left,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            self.lack("%s gave no answer within %.1f s" % (argv[0], left))
+            return None
+        except OSError as exc:
+            self.lack("%s could not be run: %s" % (argv[0], exc.strerror))
+            return None
+        return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+
+
+def which(program):
+    return shutil.which(program, path=_PATH)
+
+
+def _read(path):
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError:
+        return None
+
+
+# -- processes --------------------------------------------------------------------------------------------------------
+
+
+def _processes(look):
+    """PID -> (command line, control group) of all processes but kernel threads, zombies and our own chain."""
+    found, parents = {}, {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        pid = int(name)
+        stat = _read("/proc/%d/stat" % pid)
+        if stat is None:
+            continue
+        parents[pid] = int(stat.rsplit(b")", 1)[1].split()[1])
+        line = (_read("/proc/%d/cmdline" % pid) or b"").rstrip(b"\0")
+        if line:
+            found[pid] = (line.replace(b"\0", b" ").decode("utf-8", "replace"), _control_group(pid))
+    if 1 not in parents:
+        look.lack("processes of other users are hidden here (hidepid)")
+    pid, lines = os.getpid(), set()
+    while pid in parents:
+        # What started us may quote a pattern that we look for, and so may its twin before sudo.
+        lines.add(found.pop(pid, ("",))[0])
+        pid = parents.pop(pid)
+    return {pid: entry for pid, entry in found.items() if entry[0] not in lines}
+
+
+def _control_group(pid):
+    for line in (_read("/proc/%d/cgroup" % pid) or b"").decode("utf-8", "replace").splitlines():
+        _number, controllers, path = line.split(":", 2)
+        if controllers in ("", "name=systemd"):
+            return path
+    return ""
+
+
+# -- units ------------------------------------------------------------------------------------------------------------
+
+
+def _full_name(unit):
+    return unit if unit.endswith(_UNIT_TYPES) else unit + ".service"
+
+
+def _init():
+    if os.path.isdir("/run/systemd/system"):
+        return "systemd"
+    return (_read("/proc/1/comm") or b"unknown").decode("utf-8", "replace").strip()
+
+
+def _units(look, candidates):
+    """Candidate -> {id, up, there, control_group} for units that exist; all in one systemctl call."""
+    candidates = sorted({unit for unit in candidates if _UNIT.match(unit)})
+    if not candidates:
+        return {}
+    if not os.path.isdir("/run/systemd/system"):
+        scripts = [unit for unit in candidates if os.path.exists("/etc/init.d/" + unit)]
+        return {unit: {"id": unit, "up": None, "there": True, "control_group": ""} for unit in scripts}
+    argv = ["systemctl", "show", "--no-pager", "--property=Id,LoadState,ActiveState,UnitFileState,MainPID,ControlGroup"]
+    done = look.run(argv + ["--"] + [_full_name(unit) for unit in candidates], 8.0)
+    if done is None or not done[1]:
+        look.lack("systemctl told nothing of the units")
+        return {}
+    blocks = done[1].strip("\n").split("\n\n")
+    if len(blocks) != len(candidates):
+        look.lack("systemctl told of %d units, asked for %d" % (len(blocks), len(candidates)))
+        return {}
+    units = {}
+    for unit, block in zip(candidates, blocks):
+        told = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        # Masked for now, as by a fault that is on: still a service of this host.
+        loaded = told.get("LoadState") == "loaded" or told.get("UnitFileState") == "masked-runtime"
+        state, file_state = told.get("ActiveState", ""), told.get("UnitFileState", "")
+        up = state in ("active", "reloading", "activating", "deactivating")
+        there = loaded and (up or state == "failed" or file_state.startswith(("enabled", "masked-runtime")))
+        if there:
+            units[unit] = {
+                "id": told.get("Id") or _full_name(unit),
+                "up": state in ("active", "reloading"),
+                "there": there,
+                "control_group": told.get("ControlGroup", ""),
+                "main": int(told.get("MainPID") or 0),
+            }
+    return units
+
+
+# -- services and containers ------------------------------------------------------------------------------------------
+
+
+def _services(look, definitions):
+    wanted = [unit for definition in definitions.values() for unit in definition.get("unit") or []]
+    units = _units(look, wanted)
+    processes = _processes(look)
+    found = {}
+    for name, definition in definitions.items():
+        here = _service(look, name, definition, units, processes)
+        if here:
+            found[name] = here
+    return found
+
+
+def _service(look, name, definition, units, processes):
+    """The definition of a service as it is on this host, or None."""
+    here, ids, groups, pids = {}, [], [], set()
+    candidates = [units[unit] for unit in definition.get("unit") or [] if unit in units]
+    # Of units that exist those count that run; of a service that is down altogether, those that should.
+    for unit in [unit for unit in candidates if unit["up"]] or candidates:
+        if unit["id"] not in ids:
+            ids.append(unit["id"])
+            groups.append(unit["control_group"])
+            pids.update([unit["main"]] if unit.get("main") in processes else [])
+    for pid, (_line, group) in processes.items():
+        if any(below and (group + "/").startswith(below.rstrip("/") + "/") for below in groups):
+            pids.add(pid)
+    active = any(unit["up"] for unit in candidates)
+    if not ids or candidates[0]["up"] is None:
+        # No unit here, or an init script that tells nothing: the processes themselves.
+        pids = set(_matching(look, name, definition.get("grep"), processes))
+        active = bool(pids)
+        if not ids and not pids:
+            return None
+    here["driver"] = definition.get("driver") or "system_service"
+    if ids:
+        here["unit"] = [unit[: -len(".service")] if unit.endswith(".service") else unit for unit in ids]
+    elif here["driver"] in ("system_service", "linux_service"):
+        # No unit of that name: what can be got hold of is the process.
+        here["driver"] = "process"
+    here.update({key: value for key, value in definition.items() if key not in ("driver", "unit")})
+    here["active"] = active
+    here["pids"] = sorted(pids)
+    return here
+
+
+def _matching(look, name, pattern, processes):
+    if not pattern:
+        return []
+    try:
+        expression = re.compile(pattern)
+    except re.error as exc:
+        look.lack("grep of %s is no regular expression: %s" % (name, exc))
+        return []
+    return [pid for pid, (line, _group) in processes.items() if expression.search(line)]
+
+
+def _containers(look, definitions):
+    """The containers that are on this host, by exact name; one call per engine."""
+    there = {}
+    for engine in ("docker", "podman"):
+        if not definitions or not which(engine):
+            continue
+        if engine == "podman" and os.path.realpath(which("docker") or "") == os.path.realpath(which("podman")):
+            continue
+        done = look.run([engine, "ps", "--all", "--no-trunc", "--format", "{{.ID}}\t{{.Names}}\t{{.Status}}"], 5.0)
+        if done is None or done[0] != 0:
+            said = (done[2].strip().splitlines() or [""])[-1][:200] if done else "no answer"
+            look.lack("%s ps: %s" % (engine, said))
+            continue
+        for line in done[1].splitlines():
+            fields = line.split("\t")
+            if len(fields) == 3:
+                for name in fields[1].split(","):
+                    there.setdefault(name.strip(), (engine, fields[0], fields[2].startswith("Up")))
+    found = {}
+    for name, definition in definitions.items():
+        engine = there.get(definition.get("container_name") or name)
+        if engine:
+            found[name] = dict(definition, engine=engine[0], id=engine[1], active=engine[2])
+    return found
+
+
+# -- the host and its networks ----------------------------------------------------------------------------------------
+
+
+def _interfaces(look):
+    """Name -> {mac, state, addresses: [10.0.0.1/24, ...]}."""
+    done = look.run(["ip", "-json", "address"], 3.0)
+    if done and done[0] == 0:
+        try:
+            return {
+                link["ifname"]: {
+                    "mac": link.get("address", ""),
+                    "state": link.get("operstate", "").lower(),
+                    "addresses": [
+                        "%s/%d" % (each["local"], each["prefixlen"])
+                        for each in link.get("addr_info", [])
+                        if "local" in each
+                    ],
+                }
+                for link in json.loads(done[1] or "[]")
+                if link.get("ifname")
+            }
+        except (ValueError, KeyError, TypeError):
+            pass
+    found = {}
+    for name in sorted(os.listdir("/sys/class/net") if os.path.isdir("/sys/class/net") else []):
+        folder = "/sys/class/net/%s/" % name
+        mac, state = _read(folder + "address"), _read(folder + "operstate")
+        if mac is not None:
+            found[name] = {"mac": mac.decode().strip(), "state": (state or b"").decode().strip(), "addresses": []}
+    if found:
+        look.lack("addresses of the interfaces: `ip -json address` does not work here")
+    return found
+
+
+def _bare(address):
+    return ipaddress.ip_address(address.split("/")[0].split("%")[0])
+
+
+def _interface_of(address, interfaces):
+    """The interface that holds an address, or ''."""
+    try:
+        wanted = _bare(address)
+    except ValueError:
+        return ""
+    for name, told in interfaces.items():
+        if any(_bare(each) == wanted for each in told["addresses"]):
+            return name
+    return ""
+
+
+def _default_route():
+    for line in (_read("/proc/net/route") or b"").decode().splitlines()[1:]:
+        fields = line.split()
+        if len(fields) > 7 and fields[1] == "00000000" and fields[7] == "00000000":
+            return fields[0]
+    return ""
+
+
+def _management(spec, interfaces):
+    """The interface by which the host is reached."""
+    if spec.get("iface") in interfaces:
+        return spec["iface"]
+    for address in [spec.get("address") or "", (os.environ.get("SSH_CONNECTION") or "").split(" ")[2:3]]:
+        address = address[0] if isinstance(address, list) and address else address
+        name = _interface_of(address, interfaces) if address else ""
+        if name and name != "lo":
+            return name
+    default = _default_route()
+    if default in interfaces:
+        return default
+    return next((name for name in sorted(interfaces) if name != "lo"), "")
+
+
+def _networks(wanted, interfaces, management):
+    """Network name -> {interface, cidr, mac}, of the networks that this host is on."""
+    wanted = dict(wanted)
+    if management:
+        wanted.setdefault("management", {"interface": management})
+    found = {}
+    for name, told in wanted.items():
+        told = {"cidr": told} if isinstance(told, str) else dict(told or {})
+        interface, cidr = told.get("interface") or "", told.get("cidr") or ""
+        if not interface and cidr:
+            try:
+                network = ipaddress.ip_network(cidr, strict=False)
+            except ValueError:
+                continue
+            for candidate, there in interfaces.items():
+                if any(_bare(address) in network for address in there["addresses"]):
+                    interface = candidate
+                    break
+        if interface in interfaces:
+            if not cidr:
+                cidr = next((str(ipaddress.ip_interface(a).network) for a in interfaces[interface]["addresses"]), "")
+            found[name] = {"interface": interface, "cidr": cidr, "mac": interfaces[interface]["mac"]}
+    return found
+
+
+def _fqdn(look):
+    """The host's full name, without asking a name server that may be slow."""
+    name = os.uname().nodename
+    if "." in name:
+        return name
+    for line in (_read("/etc/hosts") or b"").decode("utf-8", "replace").splitlines():
+        for word in line.split("#")[0].split()[1:]:
+            if word.startswith(name + "."):
+                return word
+    done = look.run(["hostname", "--fqdn"], 1.5)
+    told = done[1].strip() if done and done[0] == 0 else ""
+    return told if told and not told.startswith("localhost") else name
+
+
+def _host(look, spec, interfaces, management):
+    return {
+        "fqdn": _fqdn(look),
+        "hostname": socket.gethostname(),
+        "mac": interfaces.get(management, {}).get("mac", ""),
+        "interface": management,
+        "interfaces": interfaces,
+        "init": _init(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "tools": {tool: bool(which(tool)) for tool in ("nft", "tc", "ip", "systemctl", "systemd-run", "docker", "podman")},
+        "root": os.geteuid() == 0,
+    }
+
+
+def probe(spec):
+    """What is on this host.
+
+    spec: services (name -> definition), containers (name -> definition), networks (name -> cidr, or a mapping with
+    interface and cidr), iface and address (how the host is known), timeout (seconds for all of it).
+    Returns services, containers, networks (those that are here), host, complete, lacking (reasons), seconds.
+    """
+    begin = time.monotonic()
+    look = Look(float(spec.get("timeout") or 10))
+    interfaces = _interfaces(look)
+    management = _management(spec, interfaces)
+    found = {
+        "services": _services(look, spec.get("services") or {}),
+        "containers": _containers(look, spec.get("containers") or {}),
+        "networks": _networks(spec.get("networks") or {}, interfaces, management),
+        "host": _host(look, spec, interfaces, management),
+    }
+    found["complete"] = not look.lacking
+    found["lacking"] = look.lacking
+    found["seconds"] = round(time.monotonic() - begin, 3)
+    return found
