@@ -167,8 +167,8 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible.plugins.loader import connection_loader
 
 from ..module_utils._fault._errors import FaultlineError
-from ..plugin_utils import _catalogue, _config, _ssh
-from ..plugin_utils._model import group_name, merge_definitions
+from ..plugin_utils import _catalogue, _config, _model, _ssh
+from ..plugin_utils._model import group_name
 from ..plugin_utils._nearest import did_you_mean
 
 _NAMES = re.compile(r"(^|[._-])os[-_]faults([._-].*)?\.(json|yaml|yml)$")
@@ -272,8 +272,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if not self.get_option("discover"):
             return {}
         spec = {
-            "services": merge_definitions(_catalogue.services(), cloud.service_definitions),
-            "containers": merge_definitions(_catalogue.containers(), cloud.container_definitions),
+            "services": _model.sought(_catalogue.services(), cloud.service_definitions),
+            "containers": _model.sought(_catalogue.containers(), cloud.container_definitions),
             "networks": networks,
             "iface": cloud.iface,
         }
@@ -345,7 +345,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _networks(self, path):
         problems: list = []
         check = _config.MapOf(_config.Network(), "a mapping of network names")
-        networks = check.check(_plain(self.get_option("networks") or {}), "networks", problems)
+        networks = check.check(_model.plain(self.get_option("networks") or {}), "networks", problems)
         if problems:
             raise FaultlineError(f"{path}: {problems[0]}", code="bad_config")
         return networks
@@ -382,15 +382,6 @@ def _default_user():
     return str(C.DEFAULT_REMOTE_USER or getpass.getuser())
 
 
-def _plain(value):
-    """Plain Python data of what Ansible has tagged."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return str.__str__(value) if isinstance(value, str) else value
-
-
 def _node_facts(node, answer, networks):
     found = answer.get("found", {})
     facts = {
@@ -413,16 +404,14 @@ def _on_node(host, cloud, answer):
     variables = {}
     found = answer.get("found")
     for kind, things in (("services", cloud.services), ("containers", cloud.containers)):
+        mapped = bool(things) and all(thing.hosts is not None for thing in things.values())
+        if not found and not mapped:
+            continue
         here = dict(found[kind]) if found else {}
-        known = bool(found)
         for name, thing in things.items():
-            if thing.hosts is None:
-                continue
-            if host in thing.hosts:
-                known = True
-                here.setdefault(name, dict(thing.definition))
-            else:
+            if thing.hosts is not None and host not in thing.hosts:
                 here.pop(name, None)
-        if known or (things and all(thing.hosts is not None for thing in things.values())):
-            variables[f"faultline_{kind}"] = here
+            elif thing.hosts is not None:
+                here.setdefault(name, dict(thing.definition))
+        variables[f"faultline_{kind}"] = here
     return variables

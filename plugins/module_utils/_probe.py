@@ -291,6 +291,18 @@ def _interface_of(address, interfaces):
     return ""
 
 
+def _interface_in(cidr, interfaces):
+    """The first interface with an address in a network, or ''."""
+    try:
+        network = ipaddress.ip_network(cidr, strict=False) if cidr else None
+    except ValueError:
+        return ""
+    for name in sorted(interfaces) if network else []:
+        if any(_bare(address) in network for address in interfaces[name]["addresses"]):
+            return name
+    return ""
+
+
 def _default_route():
     for line in (_read("/proc/net/route") or b"").decode().splitlines()[1:]:
         fields = line.split()
@@ -323,15 +335,7 @@ def _networks(wanted, interfaces, management):
     for name, told in wanted.items():
         told = {"cidr": told} if isinstance(told, str) else dict(told or {})
         interface, cidr = told.get("interface") or "", told.get("cidr") or ""
-        if not interface and cidr:
-            try:
-                network = ipaddress.ip_network(cidr, strict=False)
-            except ValueError:
-                continue
-            for candidate, there in interfaces.items():
-                if any(_bare(address) in network for address in there["addresses"]):
-                    interface = candidate
-                    break
+        interface = _interface_in(cidr, interfaces) or interface
         if interface in interfaces:
             if not cidr:
                 cidr = next((str(ipaddress.ip_interface(a).network) for a in interfaces[interface]["addresses"]), "")

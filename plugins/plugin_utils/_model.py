@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 _NOT_IN_A_GROUP_NAME = re.compile(r"[^A-Za-z0-9_]")
 
@@ -26,3 +27,27 @@ def merge_definitions(*layers):
     for layer in layers:
         merged.update({str(name): dict(definition) for name, definition in (layer or {}).items()})
     return merged
+
+
+def sought(catalogue, defined=None):
+    """What a look at a host seeks: all of the catalogue, and what the user defined before it.
+
+    A port of the catalogue is only what is usual; what a service listens on is known on its host.
+    """
+    usual = {name: {key: value for key, value in each.items() if key != "port"} for name, each in catalogue.items()}
+    return merge_definitions(usual, defined)
+
+
+def plain(value):
+    """Plain Python data of what Ansible has tagged, vaulted text included."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, str):
+        return str.__str__(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    return float(value) if isinstance(value, float) else str(value)
