@@ -24,11 +24,11 @@ sys.exit(done.returncode)
 """
 PLACE = "/usr/local/bin/faultline-bench-meter"
 
-# Peaks of all processes that hold an armed fault, in KiB
+# Peaks of all processes in the units that hold armed faults, in KiB
 HOLDER = """\
-for group in /sys/fs/cgroup/systemd/system.slice/faultline-*.service /sys/fs/cgroup/system.slice/faultline-*.service; do
-  cat $group/cgroup.procs 2>/dev/null
-done | while read -r pid; do sed -n 's/^VmHWM:[^0-9]*\\([0-9]*\\).*/\\1/p' /proc/$pid/status; done
+grep -lE '/faultline-[a-z]+-[0-9a-f]+[.]service' /proc/[0-9]*/cgroup 2>/dev/null | while IFS=/ read -r _ _ pid _; do
+  sed -n 's/^VmHWM:[^0-9]*\\([0-9]*\\).*/\\1/p' "/proc/$pid/status"
+done
 """
 TASKS = {
     "ping": ("ansible.builtin.ping", ""),

@@ -15,11 +15,12 @@ import yaml
 SERVICE = "memcached"
 
 # Debian's unit comes back by itself after a kill, and systemd gives up on one that is killed too often
-READY = (
-    f"systemctl reset-failed {SERVICE}; systemctl start {SERVICE} && "
-    f"test ! -e /var/lib/faultline/open || test -z \"$(ls -A /var/lib/faultline/open)\" && "
-    f"systemctl show --property MainPID --value {SERVICE}"
-)
+READY = f"""
+systemctl reset-failed {SERVICE}
+systemctl start {SERVICE} || exit 1
+[ -z "$(ls -A /var/lib/faultline/open 2>/dev/null)" ] || {{ echo 'a fault is open' >&2; exit 1; }}
+systemctl show --property MainPID --value {SERVICE}
+"""
 
 
 class Nodes:
