@@ -40,16 +40,18 @@ def documentation(path: pathlib.Path, name: str = "DOCUMENTATION"):
 def attributes(path: pathlib.Path) -> dict:
     """The module's attributes, with those of the fragments that it extends."""
     docs = documentation(path)
-    found = {}
+    parts = [docs]
     for fragment in docs.get("extends_documentation_fragment", []):
         name, _dot, section = fragment.removeprefix("faultline.openstack.").partition(".")
         tree = ast.parse((ROOT / "plugins" / "doc_fragments" / f"{name}.py").read_text(encoding="utf-8"))
         wanted = (section or "documentation").upper()
         for node in ast.walk(tree):
             if isinstance(node, ast.Assign) and node.targets[0].id == wanted:
-                found.update(yaml.safe_load(ast.literal_eval(node.value)).get("attributes", {}))
-    for name, value in docs.get("attributes", {}).items():
-        found[name] = {**found.get(name, {}), **value}
+                parts.append(yaml.safe_load(ast.literal_eval(node.value)))
+    found = {}
+    for part in parts:
+        for name, value in part.get("attributes", {}).items():
+            found[name] = {**found.get(name, {}), **value}
     return found
 
 
