@@ -14,7 +14,7 @@ short_description: The nodes and services of an os-faults configuration file
 description:
   - Reads a configuration file of os-faults (C(os-faults.json), C(os-faults.yaml), C(os-faults.yml)) as it is, and gives
     its nodes as hosts, with their connection variables, and one group for each service and container whose hosts are known.
-  - Also reads a file with C(plugin: faultline.openstack.os_faults), which may name such a file, or hold its content itself.
+  - "Also reads a file with C(plugin: faultline.openstack.os_faults), which may name such a file, or hold its content itself."
   - Connects to nothing, unless O(discover=true).
   - "A host gets: C(ansible_host) and the other connection variables; C(fqdn), C(mac), C(libvirt_name);
     C(faultline_services) and C(faultline_containers), what runs on the host, where that is known;

@@ -268,6 +268,27 @@ SUCCESSORS = {
     "mariadb": ["mysql"],
 }
 
+# What finds a service in `ps | grep`, which knows basic regular expressions only; where that is not its name.
+_PLAIN = {
+    "apache": "/[ah][pt][at][cp][hd]",
+    "ceilometer-agent-central": "ceilometer.*central",
+    "ceilometer-agent-compute": "ceilometer.*compute",
+    "chrony": "chronyd",
+    "horizon": "wsgi:horizon",
+    "libvirt": "virt[dq]",
+    "mysql": "m[ay][rs][iq][al]d",
+    "neutron-meta-agent": "neutron-metadata-agent",
+    "neutron-server": "neutron-[sarp][ep][rci]",
+    "neutron-sriov-agent": "neutron-sriov-nic-agent",
+    "openvswitch": "ovs-vswitchd",
+    "ovn-nb-db": "ovsdb-server.*ovnnb",
+    "ovn-sb-db": "ovsdb-server.*ovnsb",
+    "pacemaker": "pacemakerd",
+    "placement-api": "placement",
+    "rabbitmq": "beam.smp.*rabbit",
+    "redis": "redis-server",
+}
+
 # The names that Kolla gives to its containers.
 _KOLLA = """
 aodh_api aodh_evaluator aodh_listener aodh_notifier
@@ -337,6 +358,11 @@ def services():
             definition["port"] = pairs[0] if len(pairs) == 1 else pairs
         catalogue[name] = definition
     return catalogue
+
+
+def plain_grep(name):
+    """A pattern for a service that means the same to `grep` and to Python; '' for one that the catalogue does not have."""
+    return _PLAIN.get(name, name) if name in _SERVICES else ""
 
 
 def containers():

@@ -1,0 +1,225 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a look at all nodes has found: beside what was said, as a table, and as an os-faults file. Pure."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import typing as t
+
+from . import _catalogue, _config
+from ._model import plain
+
+
+@dataclasses.dataclass
+class Seen:
+    """One node after the look: what the inventory says of it, and what was found (None: it did not answer)."""
+
+    name: str
+    ip: str
+    auth: dict
+    fqdn: str = ""
+    mac: str = ""
+    libvirt_name: str = ""
+    found: t.Optional[dict] = None
+    error: str = ""
+
+    def things(self, kind):
+        return (self.found or {}).get(f"faultline_{kind}s") or {}
+
+
+def seen(name, variables, look):
+    """A node from its host variables and the registered result of os_cloud_facts."""
+    dead = bool(look.get("unreachable") or look.get("failed") or "ansible_facts" not in look)
+    error = str(look.get("msg") or "nobody has looked") if dead else ""
+    return Seen(
+        name=name,
+        ip=str(variables.get("ansible_host") or name),
+        auth=_auth(variables),
+        fqdn=str(variables.get("fqdn") or ""),
+        mac=str(variables.get("mac") or ""),
+        libvirt_name=str(variables.get("libvirt_name") or ""),
+        found=None if dead else plain(look["ansible_facts"]),
+        error=" ".join(error.removeprefix("Task failed: ").split()),
+    )
+
+
+def _auth(variables):
+    """os-faults' auth from Ansible's connection variables."""
+    names = {
+        "username": ("ansible_user", "ansible_ssh_user"),
+        "password": ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password"),
+        "private_key_file": ("ansible_ssh_private_key_file", "ansible_private_key_file"),
+        "become_username": ("ansible_become_user",),
+        "become_password": ("ansible_become_password", "ansible_become_pass"),
+        "become_method": ("ansible_become_method",),
+    }
+    auth = {}
+    for key, candidates in names.items():
+        value = next((variables[name] for name in candidates if variables.get(name)), None)
+        if value:
+            auth[key] = str(value)
+    return auth
+
+
+# -- beside what was said ---------------------------------------------------------------------------------------------
+
+
+def gaps(nodes, definitions, groups):
+    """What is not as it was said, one sentence each: nodes that do not answer, services that are not where they should be.
+
+    definitions: {"service": names, "container": names}; groups: {("service", name): hosts} of the mappings that are known.
+    """
+    missing = [f"{node.name} ({node.ip}) does not answer: {node.error}" for node in nodes if node.found is None]
+    alive = [node for node in nodes if node.found is not None]
+    for kind in ("service", "container"):
+        for name in sorted(definitions[kind]):
+            said = groups.get((kind, name))
+            if said is None:
+                if not any(name in node.things(kind) for node in alive):
+                    missing.append(f"{kind} {name} is on none of the nodes that answer")
+            elif not said:
+                missing.append(f"{kind} {name} is said to be on no node at all")
+            for node in alive:
+                there = node.things(kind).get(name)
+                if said is not None and node.name in said and there is None:
+                    missing.append(f"{kind} {name} is not on {node.name}")
+                elif there is not None and (said is None or node.name in said) and not there.get("active", True):
+                    what = ", ".join(there.get("unit") or [])
+                    missing.append(f"{kind} {name} is on {node.name}, but does not run" + (f" ({what})" if what else ""))
+    return missing
+
+
+def table(nodes):
+    """What was found, as lines for a person: the nodes, then what runs where."""
+    rows = [("node", "address", "mac", "answers")]
+    for node in nodes:
+        host = (node.found or {}).get("faultline_host") or {}
+        mac = host.get("mac") or node.mac
+        rows.append((node.name, node.ip, mac or "-", "yes" if node.found is not None else f"no: {node.error[:100]}"))
+    lines = _columns(rows)
+    for kind in ("service", "container"):
+        rows = [(kind, "driver", "hosts")]
+        for name in sorted({name for node in nodes for name in node.things(kind)}):
+            on = [node for node in nodes if name in node.things(kind)]
+            first = on[0].things(kind)[name]
+            how = ", ".join(first.get("unit") or [first.get("engine") or first.get("driver") or "-"])
+            hosts = [node.name + ("" if node.things(kind)[name].get("active", True) else " (down)") for node in on]
+            rows.append((name, how, " ".join(hosts)))
+        if len(rows) > 1:
+            lines += ["", *_columns(rows)]
+    return lines
+
+
+def _columns(rows):
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+# -- as an os-faults file ---------------------------------------------------------------------------------------------
+
+
+def config(nodes, source=None, name="os-faults.yaml"):
+    """A configuration file of os-faults with what was found; what else the source file has, stays.
+
+    source: the data of the file that the inventory is from, or None for an inventory of another kind.
+    """
+    written = {key: copy.deepcopy(plain(source[key])) for key in _config.SECTIONS if source and key in source}
+    cloud = _config.parse(written, name) if written else None
+    written["cloud_management"] = {"driver": "universal"}
+    written["node_discover"] = {"driver": "node_list", "args": [_node(node, nodes, cloud) for node in nodes]}
+    units: dict = dict((written.get("faultline") or {}).get("units") or {})
+    for kind, section in (("service", "services"), ("container", "containers")):
+        entries = written.get(section) or {}
+        for thing in sorted({*entries, *(name for node in nodes for name in node.things(kind))}):
+            entries[thing] = _entry(kind, thing, entries.get(thing), nodes, cloud)
+            all_units = _units(nodes, thing) if kind == "service" else []
+            if len(all_units) > 1 and entries[thing]["driver"] in ("system_service", "systemd_service"):
+                units[thing] = all_units
+        if entries or section == "services":
+            written[section] = {thing: entries[thing] for thing in sorted(entries)}
+    extra = {**(written.pop("faultline", None) or {}), "networks": _networks(nodes, cloud), "units": units}
+    extra = {key: value for key, value in extra.items() if value}
+    if extra:
+        # Ours: os-faults passes over it.
+        written["faultline"] = extra
+    first = ("cloud_management", "node_discover", "services", "containers", "power_managements", "faultline")
+    return {key: written[key] for key in first if key in written}
+
+
+def _node(node, nodes, cloud):
+    host = (node.found or {}).get("faultline_host") or {}
+    said = next((each for each in cloud.nodes if each.name == node.name), None) if cloud else None
+    names = [(other.found or {}).get("faultline_host", {}).get("fqdn") for other in nodes]
+    fqdn = node.fqdn or host.get("fqdn") or ""
+    entry = {"ip": node.ip}
+    if fqdn and names.count(fqdn) < 2:
+        entry["fqdn"] = fqdn
+    if host.get("mac") or node.mac:
+        entry["mac"] = host.get("mac") or node.mac
+    if node.libvirt_name:
+        entry["libvirt_name"] = node.libvirt_name
+    auth = {key: value for key, value in said.auth.items() if value is not None} if said else node.auth
+    if auth:
+        entry["auth"] = plain(auth)
+    return entry
+
+
+def _entry(kind, name, given, nodes, cloud):
+    """One service or container: as it was given, or as it was found; with its hosts."""
+    on = [node for node in nodes if name in node.things(kind)]
+    said = (cloud.services if kind == "service" else cloud.containers).get(name) if cloud and given else None
+    ips = []
+    for node in nodes:
+        kept = node.found is None and said is not None and node.name in (said.hosts or [])
+        # Nothing new is known of a node that does not answer.
+        if node in on or kept:
+            ips.append(node.ip)
+    if given:
+        entry = {key: value for key, value in given.items() if key != "hosts"}
+    else:
+        entry = _found_entry(kind, name, on[0].things(kind)[name])
+    if ips:
+        entry["hosts"] = ips
+    return entry
+
+
+def _found_entry(kind, name, definition):
+    if kind == "container":
+        return {"driver": "docker_container", "args": {"container_name": definition["container_name"]}}
+    driver, ports = definition["driver"], definition.get("port") or []
+    args = {"grep": definition.get("grep") or ""}
+    if driver in ("system_service", "linux_service"):
+        key = {"system_service": "service_name"}.get(driver, driver)
+        # With a unit the pattern is for os-faults alone, and `grep` knows less than Python.
+        grep = _catalogue.plain_grep(name) or args["grep"] or definition["unit"][0]
+        args = {key: definition["unit"][0], "grep": grep}
+    else:
+        keys = ("start_cmd", "terminate_cmd", "restart_cmd", "salt_service", "pcs_service", "linux_service")
+        args.update({key: definition[key] for key in keys if definition.get(key)})
+    if ports:
+        args["port"] = ports[0] if isinstance(ports[0], list) else ports
+    return {"driver": driver, "args": args}
+
+
+def _units(nodes, service):
+    found = [unit for node in nodes for unit in node.things("service").get(service, {}).get("unit") or []]
+    return list(dict.fromkeys(found))
+
+
+def _networks(nodes, cloud):
+    """Name -> network, of those that are the same on all nodes that have them."""
+    networks = dict(cloud.networks) if cloud else {}
+    for node in nodes:
+        for name, told in ((node.found or {}).get("faultline_networks") or {}).items():
+            if told.get("cidr"):
+                networks.setdefault(name, {}).setdefault("cidr", told["cidr"])
+                if networks[name]["cidr"] != told["cidr"]:
+                    networks[name] = {"interface": told["interface"]}
+    return {
+        name: told["cidr"] if list(told) == ["cidr"] else {key: value for key, value in told.items() if value}
+        for name, told in networks.items()
+    }
