@@ -235,6 +235,20 @@ def listening(processes):
     return [found[key] for key in sorted(found)]
 
 
+def hidden(processes):
+    """Whether we may not see the open files, and so the sockets, of any of these processes (it takes CAP_SYS_PTRACE)."""
+    def unreadable(process):
+        try:
+            os.listdir("/proc/%d/fd" % process.pid)
+        except PermissionError:
+            return True
+        except OSError:
+            pass
+        return False
+
+    return any(unreadable(process) for process in processes)
+
+
 def listening_ports():
     """(protocol, port) of every listening socket in our own network namespace."""
     found = set()

@@ -20,6 +20,7 @@ import time
 
 from . import _journal, _steps, _sweeper
 from ._errors import FaultlineError
+from ._exec import run
 
 # a failed undo is tried again after these pauses, in seconds; then it waits for heal or the next boot
 PAUSES = (1, 2, 5, 10, 30, 60, 60, 60)
@@ -149,6 +150,9 @@ def sweep():
         if record["boot"] != _journal.boot():
             after = undo(record["id"])
             left += 1 if after and after["state"] == "residue" else 0
+    if not left:
+        # our own unit's file is gone, and systemd is to forget it
+        run(["systemctl", "daemon-reload", "--no-block"], check=False)
     return left
 
 

@@ -304,9 +304,10 @@ class Unplug(ServiceFault):
         self.sockets = _proc.listening(self.processes)
         self.ports = self.given or sorted({(s.protocol, s.port) for s in self.sockets if s.protocol == "tcp" or s.port < _ephemeral()})
         if not self.ports:
+            why = "its sockets cannot be seen without CAP_SYS_PTRACE" if _proc.hidden(self.processes) else "it listens on no port of this host"
             raise FaultlineError(
-                "%s listens on no port of this host, and none is given: there is nothing to unplug." % self.subject,
-                code="no_port", hint="Nothing was touched. Give port, as [tcp, 5000].",
+                "unplug of %s needs a port: %s, and none is given." % (self.subject, why), code="no_port",
+                hint="Nothing was touched. Give port, as [tcp, 5000].",
             )
         _nft.require()
         self.pairs = _reach.endpoints(self.sockets, self.ports)

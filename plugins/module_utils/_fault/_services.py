@@ -131,8 +131,11 @@ class SystemService(Service):
         return all(unit.comes_back_from(number) for unit in self.units)
 
     def start_steps(self):
-        taken_along = _systemd.stopped_together(self.units)
-        return [_steps.StartUnit.make(name) for name in [unit.name for unit in self.units if unit.up] + taken_along]
+        names = [unit.name for unit in self.units if unit.up]
+        names += [name for name in _systemd.stopped_together(self.units) if name not in names]
+        # a socket cannot be started any more once its service is up
+        names.sort(key=lambda name: name.endswith(".service"))
+        return [_steps.StartUnit.make(name) for name in names]
 
     def start(self):
         _systemd.start([unit.name for unit in self.units])

@@ -1,0 +1,274 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each action of os_service_fault: its effect on the system itself, its undo, nothing left."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+
+def ask_memcached(channel):
+    """What memcached answers on an open connection within a second, or None."""
+    channel.settimeout(1)
+    try:
+        channel.sendall(b"version\r\n")
+        return channel.recv(100)
+    except TimeoutError:
+        return None
+
+
+def test_kill_hits_exactly_the_processes_of_the_unit_and_says_what_came_back(spare):
+    before = spare.processes("memcached")
+    answer = spare.fault("memcached", "kill", wait=True)
+    after = spare.processes("memcached")
+    assert [p["pid"] for p in answer["proof"]["gone"]] == before
+    assert not set(before) & set(after)
+    came_back = answer["proof"]["came_back"]
+    assert came_back["back"] is True and came_back["after"] > 0
+    assert [p["pid"] for p in came_back["processes"]] == after
+    assert came_back["ports"] == ["tcp 11211"]
+    assert answer["undo"]["state"] == "none" and answer["residue"] == []
+    assert spare.sh("systemctl show -p NRestarts --value memcached") != "0"
+
+
+def test_kill_sends_the_signal_that_was_asked_for(spare):
+    spare.sh("journalctl --rotate -q; journalctl --vacuum-time=1s -q")
+    answer = spare.fault("memcached", "kill", signal="ABRT", wait=True)
+    assert answer["proof"]["signal"] == "SIGABRT"
+    assert "status=6/ABRT" in spare.sh("journalctl -u memcached --no-pager")
+
+
+def test_kill_of_a_service_that_nothing_restarts_fails_when_it_was_to_be_waited_for(spare):
+    spare.sh("mkdir -p /run/systemd/system/memcached.service.d; printf '[Service]\\nRestart=no\\n' "
+             "> /run/systemd/system/memcached.service.d/no.conf; systemctl daemon-reload")
+    try:
+        answer = spare.refused("memcached", "kill", wait=True)
+        assert answer["failure"]["code"] == "not_recovered"
+        assert "did not come back" in answer["msg"] and "nothing is set to restart it" in answer["msg"]
+        assert not spare.active("memcached")
+    finally:
+        spare.sh("rm -r /run/systemd/system/memcached.service.d; systemctl daemon-reload; systemctl reset-failed memcached; systemctl start memcached")
+
+
+def test_kill_keystone_on_the_cloud_comes_back_listening(ctl):
+    before = ctl.processes("keystone")
+    answer = ctl.fault("keystone", "kill", wait=True)
+    assert len(before) >= 2 and sorted(p["pid"] for p in answer["proof"]["gone"]) == sorted(before)
+    assert "tcp 5000" in answer["proof"]["came_back"]["ports"]
+    with socket.create_connection((ctl.address, 5000), timeout=5):
+        pass
+
+
+def test_freeze_stops_every_process_of_the_unit_until_it_is_undone(ctl):
+    pids = ctl.processes("keystone")
+    assert len(pids) >= 2
+    answer = ctl.fault("keystone", "freeze", duration=60)
+    assert set(ctl.states(pids).values()) == {"T"}
+    assert sorted(p["pid"] for p in answer["proof"]["stopped"]) == sorted(pids)
+    assert answer["undo"]["state"] == "armed" and answer["undo"]["deadline"]
+    undone = ctl.fault("keystone", "unfreeze")
+    assert undone["proof"]["undone"] == [answer["fault"]["id"]]
+    assert "T" not in ctl.states(pids).values() and set(ctl.states(pids)) == set(pids)
+
+
+def test_freeze_heals_at_its_deadline_and_the_task_waits_for_it(spare):
+    pids = spare.processes("memcached")
+    answer = spare.fault("memcached", "freeze", duration=2, wait=True)
+    assert answer["undo"]["state"] == "undone" and answer["undo"]["held"] is True and answer["residue"] == []
+    assert set(spare.states(pids).values()) <= {"S", "R"}
+    record = spare.record(answer["fault"]["id"])
+    assert record["state"] == "undone"
+    # the fault lasted as long as it was to last
+    assert record["injected_at"][:-1] < record["deadline"] <= record["undone_at"]
+
+
+def test_freeze_leaves_alone_what_somebody_else_has_stopped(spare):
+    pid = spare.processes("memcached")[0]
+    spare.sh(f"kill -STOP {pid}")
+    try:
+        answer = spare.refused("memcached", "freeze", duration=5)
+        assert answer["failure"]["code"] == "already_stopped"
+        assert spare.states([pid]) == {pid: "T"}
+    finally:
+        spare.fault("memcached", "unfreeze")
+    assert spare.states([pid])[pid] != "T"
+
+
+def test_unplug_cuts_established_connections_and_new_ones_and_gives_both_back(ctl):
+    with socket.create_connection((ctl.address, 11211), timeout=5) as established:
+        assert ask_memcached(established).startswith(b"VERSION")
+        answer = ctl.fault("memcached", "unplug", duration=60)
+        assert answer["targets"][0]["ports"] == ["tcp 11211"]
+        assert set(answer["proof"]["answers"].values()) == {"no answer"}
+        assert set(answer["proof"]["answers_before"].values()) == {"connected"}
+        assert ask_memcached(established) is None
+        with pytest.raises(TimeoutError):
+            socket.create_connection((ctl.address, 11211), timeout=1)
+        # the other services of the node are not touched
+        with socket.create_connection((ctl.address, 5000), timeout=5):
+            pass
+        ctl.fault("memcached", "plug")
+        with socket.create_connection((ctl.address, 11211), timeout=5) as fresh:
+            assert ask_memcached(fresh).startswith(b"VERSION")
+        # the kernel sends again what was lost
+        established.settimeout(30)
+        assert established.recv(100).startswith(b"VERSION")
+
+
+def test_unplug_takes_the_ports_that_the_service_listens_on_when_none_is_given(spare):
+    answer = spare.fault("memcached", "unplug", duration=2, wait=True)
+    assert answer["targets"][0]["ports"] == ["tcp 11211"]
+    assert answer["undo"]["state"] == "undone"
+
+
+def test_unplug_drops_ipv4_and_ipv6(spare):
+    if spare.sh("cat /proc/sys/net/ipv6/conf/lo/disable_ipv6", check=False) != "0":
+        spare.sh("true")
+    server = ("import socket, threading, time; s = socket.create_server(('::', 7777), family=socket.AF_INET6, dualstack_ipv6=True); "
+              "[s.accept() for _ in range(1000)]")
+    spare.sh(f"systemd-run --quiet --collect --unit=dual-stack python3 -c \"{server}\"")
+    try:
+        spare.sh("for i in $(seq 50); do ss -lnt | grep -q 7777 && break; sleep 0.1; done; ss -lnt | grep -q 7777")
+        answer = spare.fault("dual-stack", "unplug", duration=60)
+        rules = spare.sh(f"nft list table inet {answer['proof']['table']}")
+        assert "tcp dport 7777" in rules and "tcp sport 7777" in rules
+        for address in ("127.0.0.1", "::1"):
+            code = f"import socket; s = socket.socket(socket.AF_INET6 if ':' in '{address}' else socket.AF_INET); s.settimeout(0.5); s.connect(('{address}', 7777))"
+            out = spare.sh(f"python3 -c \"{code}\" 2>&1", check=False)
+            assert "timed out" in out or (address == "::1" and "Cannot assign requested address" in out), out
+        spare.fault("dual-stack", "plug")
+    finally:
+        spare.sh("systemctl stop dual-stack")
+
+
+def test_terminate_keeps_a_restart_always_unit_down_until_its_deadline(spare):
+    spare.sh("mkdir -p /run/systemd/system/memcached.service.d; printf '[Service]\\nRestart=always\\nRestartSec=100ms\\n' "
+             "> /run/systemd/system/memcached.service.d/always.conf; systemctl daemon-reload")
+    try:
+        answer = spare.fault("memcached", "terminate", duration=3, wait=True)
+        assert answer["undo"]["held"] is True and answer["undo"]["state"] == "undone"
+        assert spare.active("memcached")
+    finally:
+        spare.sh("rm -r /run/systemd/system/memcached.service.d; systemctl daemon-reload")
+
+
+def test_terminate_takes_the_trigger_along_and_start_gives_both_back(spare):
+    spare.sh("""
+printf '[Socket]\\nListenStream=127.0.0.1:7070\\nAccept=no\\n' > /run/systemd/system/woken.socket
+printf '[Service]\\nExecStart=/bin/sleep infinity\\n' > /run/systemd/system/woken.service
+systemctl daemon-reload; systemctl start woken.socket woken.service""")
+    try:
+        answer = spare.fault("woken", "terminate")
+        assert answer["undo"]["state"] == "armed" and answer["undo"]["deadline"] is None
+        assert not spare.active("woken.service") and not spare.active("woken.socket")
+        spare.fault("woken", "start")
+        assert spare.active("woken.service") and spare.active("woken.socket")
+    finally:
+        spare.sh("systemctl stop woken.socket woken.service; rm /run/systemd/system/woken.*; systemctl daemon-reload")
+
+
+def test_terminate_starts_again_the_units_that_went_down_with_it(spare):
+    spare.sh("""
+printf '[Unit]\\nBindsTo=memcached.service\\nAfter=memcached.service\\n[Service]\\nExecStart=/bin/sleep infinity\\n' > /run/systemd/system/bound.service
+systemctl daemon-reload; systemctl start bound""")
+    try:
+        spare.fault("memcached", "terminate", duration=2, wait=True)
+        assert spare.active("bound") and spare.active("memcached")
+    finally:
+        spare.sh("systemctl stop bound; rm /run/systemd/system/bound.service; systemctl daemon-reload")
+
+
+def test_restart_replaces_the_processes(spare):
+    before = spare.processes("memcached")
+    answer = spare.fault("memcached", "restart", wait=True)
+    after = spare.processes("memcached")
+    assert after and not set(before) & set(after)
+    assert answer["proof"]["came_back"]["back"] is True
+
+
+def test_start_is_idempotent(spare):
+    answer = spare.fault("memcached", "start")
+    assert answer["changed"] is False
+
+
+@pytest.mark.parametrize(("action", "args", "code"), [
+    ("kill", {"duration": 5}, "no_undo"),
+    ("restart", {"duration": 5}, "no_undo"),
+    ("freeze", {"duration": 0}, "bad_duration"),
+    ("unplug", {"port": "tcp/http"}, "bad_port"),
+    ("freeze", {"driver": "process"}, "no_pattern"),
+    ("freeze", {"driver": "process", "grep": "("}, "bad_pattern"),
+    ("kill", {"driver": "process", "grep": "^no such program$"}, "not_found"),
+])
+def test_a_request_that_makes_no_sense_is_refused_and_touches_nothing(spare, action, args, code):
+    before = spare.processes("memcached")
+    answer = spare.refused("memcached", action, **args)
+    assert answer["failure"]["code"] == code
+    assert answer["msg"] and spare.processes("memcached") == before
+
+
+def test_a_service_that_is_not_there_is_an_error_that_says_what_was_looked_for(spare):
+    answer = spare.refused("memcachd", "kill")
+    assert answer["failure"]["code"] == "not_found"
+    assert "no unit memcachd.service" in answer["msg"] and "Did you mean memcached?" in answer["msg"]
+
+
+@pytest.mark.parametrize(("service", "action", "args"), [
+    ("ssh", "kill", {}),
+    ("ssh", "freeze", {"duration": 5}),
+    ("ssh", "terminate", {"duration": 5}),
+    ("ssh", "unplug", {"duration": 5}),
+    ("my-way-in", "kill", {"driver": "process", "grep": "sshd"}),
+    ("init", "freeze", {"driver": "process", "grep": "^(/sbin/init|/lib/systemd/systemd)( |$)"}),
+    ("memcached", "unplug", {"port": 22, "duration": 5}),
+])
+def test_pid_1_and_the_way_in_are_guarded(spare, service, action, args):
+    answer = spare.refused(service, action, **args)
+    assert answer["failure"]["code"] == "guarded"
+    assert spare.active("ssh")
+
+
+def test_check_mode_says_what_would_be_hit_and_touches_nothing(spare):
+    pids = spare.processes("memcached")
+    answer = spare.fault("memcached", "freeze", "--check", "--diff", duration=5)
+    assert answer["changed"] is True
+    assert f"memcached[{pids[0]}]" in answer["msg"]
+    assert answer["undo"] == {"state": "planned", "deadline": None, "steps": [f"continue memcached[{pids[0]}]"]}
+    assert f"memcached[{pids[0]}] (S)" in answer["diff"]["before"]
+    assert spare.processes("memcached") == pids and "T" not in spare.states(pids).values()
+
+
+def test_process_driver_finds_starts_and_stops_by_its_own_commands(spare):
+    spare.sh("printf '#!/bin/sh\\nexec sleep 98765\\n' > /usr/local/bin/my-service; chmod +x /usr/local/bin/my-service")
+    options = {"driver": "process", "grep": "^sleep 98765$", "start_cmd": "setsid /usr/local/bin/my-service >/dev/null 2>&1 &"}
+    pids = "pgrep -f '^sleep 98765$'"
+    try:
+        spare.fault("my-service", "start", **options)
+        first = spare.sh(pids)
+        spare.fault("my-service", "freeze", duration=2, wait=True, **options)
+        assert spare.sh(pids) == first
+        answer = spare.fault("my-service", "terminate", duration=2, wait=True, **options)
+        assert answer["undo"]["held"] is True
+        second = spare.sh(pids)
+        assert second and second != first
+        spare.fault("my-service", "restart", **options)
+        assert spare.sh(pids) not in ("", second)
+        refused = spare.refused("my-service", "terminate", duration=2, driver="process", grep=options["grep"])
+        assert refused["failure"]["code"] == "no_undo" and "start_cmd" in refused["msg"]
+    finally:
+        spare.sh("pkill -f '^sleep 98765$'; rm /usr/local/bin/my-service", check=False)
+
+
+def test_linux_service_is_the_unit_where_systemd_runs(spare):
+    answer = spare.fault("my-cache", "terminate", driver="linux_service", linux_service="memcached", duration=2, wait=True)
+    assert answer["targets"][0]["units"] == ["memcached.service"]
+    assert answer["undo"]["held"] is True and spare.active("memcached")
+
+
+def test_controller_itself_is_not_hit_by_a_forgotten_local_connection(spare):
+    answer = spare.refused("cron", "kill", "-e", "ansible_connection=local")
+    assert answer["failure"]["code"] == "guarded" and "the controller itself" in answer["msg"]
