@@ -1,0 +1,239 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One look at a host: what counts as being there, and what is said when something could not be seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ansible_collections.faultline.openstack.plugins.module_utils import _probe
+
+
+def unit(name, up=True, group="", main=0):
+    return {"id": name + ".service", "up": up, "there": True, "control_group": group, "main": main}
+
+
+def service(definition, units=None, processes=None):
+    look = _probe.Look(5)
+    return _probe._service(look, "x", definition, units or {}, processes or {})
+
+
+def test_a_unit_that_runs_has_the_processes_of_its_control_group():
+    found = service(
+        {"driver": "system_service", "unit": ["nova-api", "openstack-nova-api"], "grep": "nova-api", "port": ["tcp", 8774]},
+        {"nova-api": unit("nova-api", group="/system.slice/nova-api.service", main=10)},
+        {
+            10: ("nova-api", "/system.slice/nova-api.service"),
+            11: ("nova-api worker", "/system.slice/nova-api.service/workers"),
+            12: ("nova-api of another unit", "/system.slice/nova-api.service2"),
+        },
+    )
+    assert found == {
+        "driver": "system_service", "unit": ["nova-api"], "grep": "nova-api", "port": ["tcp", 8774], "active": True, "pids": [10, 11],
+    }
+
+
+def test_all_candidates_that_run_count():
+    units = {"neutron-api": unit("neutron-api"), "neutron-rpc-server": unit("neutron-rpc-server"), "q-svc": unit("q-svc", up=False)}
+    found = service({"unit": ["q-svc", "neutron-api", "neutron-rpc-server"]}, units)
+    assert found["unit"] == ["neutron-api", "neutron-rpc-server"]
+
+
+def test_an_alias_counts_once():
+    found = service({"unit": ["mysql", "mariadb"]}, {"mysql": unit("mariadb"), "mariadb": unit("mariadb")})
+    assert found["unit"] == ["mariadb"]
+
+
+def test_a_unit_that_is_down_is_there_and_not_active():
+    found = service({"unit": ["x"], "grep": "x"}, {"x": unit("x", up=False)}, {5: ("x", "/other")})
+    assert (found["unit"], found["active"], found["pids"]) == (["x"], False, [])
+
+
+def test_without_a_unit_the_process_is_what_there_is():
+    found = service({"driver": "system_service", "unit": ["keystone"], "grep": r"^\(wsgi:keystone"}, {}, {7: ("(wsgi:keystone-pu -k", "/a")})
+    assert found == {"driver": "process", "grep": r"^\(wsgi:keystone", "active": True, "pids": [7]}
+
+
+def test_neither_unit_nor_process_is_not_there():
+    assert service({"unit": ["x"], "grep": "x"}, {}, {7: ("y", "")}) is None
+    assert service({"unit": ["x"]}, {}, {7: ("x", "")}) is None
+
+
+def test_other_drivers_keep_their_keys():
+    found = service({"driver": "pcs_service", "pcs_service": "p_x", "grep": "x"}, {}, {7: ("x", "")})
+    assert (found["driver"], found["pcs_service"], found["pids"]) == ("pcs_service", "p_x", [7])
+
+
+def test_a_bad_pattern_is_told():
+    look = _probe.Look(5)
+    assert _probe._service(look, "x", {"grep": "("}, {}, {7: ("x", "")}) is None
+    assert "grep of x is no regular expression" in look.lacking[0]
+
+
+INTERFACES = {
+    "lo": {"mac": "00:00:00:00:00:00", "state": "unknown", "addresses": ["127.0.0.1/8", "::1/128"]},
+    "eth0": {"mac": "aa:00", "state": "up", "addresses": ["10.71.0.11/16", "fe80::1/64"]},
+    "eth1": {"mac": "bb:00", "state": "up", "addresses": ["10.72.0.11/16"]},
+}
+
+
+def test_networks_are_found_by_address_or_interface():
+    wanted = {"storage": "10.72.0.0/16", "public": {"interface": "eth1"}, "none": "192.0.2.0/24", "gone": {"interface": "eth7"}, "bad": "x"}
+    assert _probe._networks(wanted, INTERFACES, "eth0") == {
+        "storage": {"interface": "eth1", "cidr": "10.72.0.0/16", "mac": "bb:00"},
+        "public": {"interface": "eth1", "cidr": "10.72.0.0/16", "mac": "bb:00"},
+        "management": {"interface": "eth0", "cidr": "10.71.0.0/16", "mac": "aa:00"},
+    }
+
+
+def test_management_is_what_the_user_says_it_is():
+    assert _probe._networks({"management": "10.72.0.0/16"}, INTERFACES, "eth0")["management"]["interface"] == "eth1"
+
+
+@pytest.mark.parametrize(
+    ("spec", "interface"),
+    [
+        ({"address": "10.72.0.11"}, "eth1"),
+        ({"address": "10.72.0.11", "iface": "eth0"}, "eth0"),
+        ({"address": "10.71.0.11", "iface": "enp9s9"}, "eth0"),
+        ({"address": "fe80::1"}, "eth0"),
+    ],
+)
+def test_the_interface_by_which_the_host_is_reached(spec, interface):
+    assert _probe._management(spec, INTERFACES) == interface
+
+
+def test_the_interface_that_ssh_came_in_by(monkeypatch):
+    monkeypatch.setenv("SSH_CONNECTION", "10.72.0.1 40000 10.72.0.11 22")
+    assert _probe._management({"address": "a-name-behind-nat"}, INTERFACES) == "eth1"
+
+
+SYSTEMCTL = """#!/bin/sh
+echo "$@" >> "$(dirname "$0")/calls"
+cat <<END
+Id=mariadb.service
+LoadState=loaded
+ActiveState=active
+UnitFileState=enabled
+MainPID=12
+ControlGroup=/system.slice/mariadb.service
+
+Id=nope.service
+LoadState=not-found
+ActiveState=inactive
+UnitFileState=
+MainPID=0
+ControlGroup=
+
+Id=off.service
+LoadState=loaded
+ActiveState=inactive
+UnitFileState=disabled
+MainPID=0
+ControlGroup=
+
+Id=sick.service
+LoadState=loaded
+ActiveState=failed
+UnitFileState=disabled
+MainPID=0
+ControlGroup=
+
+Id=standby.service
+LoadState=loaded
+ActiveState=inactive
+UnitFileState=enabled
+MainPID=0
+ControlGroup=
+END
+"""
+
+
+@pytest.fixture(name="programs")
+def fixture_programs(tmp_path, monkeypatch):
+    """A folder of programs that the probe finds before all others."""
+    monkeypatch.setattr(_probe, "_PATH", f"{tmp_path}:{_probe._PATH}")
+    real = os.path.isdir
+    monkeypatch.setattr(_probe.os.path, "isdir", lambda path: path == "/run/systemd/system" or real(path))
+
+    def program(name, text):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+        return tmp_path
+
+    return program
+
+
+def test_all_units_are_asked_for_at_once(programs):
+    folder = programs("systemctl", SYSTEMCTL)
+    found = _probe._units(_probe.Look(5), ["mysql", "nope", "off", "sick", "standby", "--evil", "a b", "x*"])
+    assert sorted(found) == ["mysql", "sick", "standby"]
+    assert found["mysql"]["id"] == "mariadb.service" and found["mysql"]["up"] is True
+    assert found["sick"]["up"] is False and found["standby"]["up"] is False
+    (call,) = (folder / "calls").read_text().splitlines()
+    assert call.endswith("-- mysql.service nope.service off.service sick.service standby.service")
+
+
+def test_a_systemctl_that_hangs_costs_its_deadline_only(programs):
+    programs("systemctl", "#!/bin/sh\nsleep 60\n")
+    look = _probe.Look(0.3)
+    begin = time.monotonic()
+    assert _probe._units(look, ["mysql"]) == {}
+    assert time.monotonic() - begin < 3
+    assert look.lacking[0].startswith("systemctl gave no answer within")
+
+
+def test_containers_are_found_by_exact_name(programs):
+    programs("docker", "#!/bin/sh\nprintf 'id1\\tnova_api\\tUp 2 hours\\nid2\\tnova_api_old\\tUp\\nid3\\tkeystone\\tExited (0)\\n'\n")
+    wanted = {name: {"driver": "docker_container", "container_name": name} for name in ("nova_api", "keystone", "nova")}
+    found = _probe._containers(_probe.Look(5), wanted)
+    assert found == {
+        "nova_api": {"driver": "docker_container", "container_name": "nova_api", "engine": "docker", "id": "id1", "active": True},
+        "keystone": {"driver": "docker_container", "container_name": "keystone", "engine": "docker", "id": "id3", "active": False},
+    }
+
+
+def test_an_engine_that_refuses_is_told(programs):
+    programs("docker", "#!/bin/sh\necho 'permission denied' >&2\nexit 1\n")
+    look = _probe.Look(5)
+    assert _probe._containers(look, {"a": {"container_name": "a"}}) == {}
+    assert look.lacking == ["docker ps: permission denied"]
+
+
+def test_processes_leave_out_our_own_chain_and_kernel_threads():
+    look = _probe.Look(5)
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)", "faultline-unit-test-marker"])
+    try:
+        found = _probe._processes(look)
+    finally:
+        child.kill()
+        child.wait()
+    assert "faultline-unit-test-marker" in found[child.pid][0]
+    assert os.getpid() not in found and os.getppid() not in found
+    assert not any(line.startswith("[kthread") for line, _group in found.values())
+
+
+def test_the_file_runs_alone():
+    """As the inventory plugin sends it: as a program on stdin, with nothing of the collection beside it."""
+    with open(_probe.__file__, encoding="utf-8") as stream:
+        text = stream.read() + "\nprint(json.dumps(probe({'services': {'me': {'grep': 'faultline-alone'}}, 'timeout': 5})))\n"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-"], input=text, capture_output=True, text=True, check=True, cwd="/", timeout=30,
+    )
+    found = json.loads(done.stdout)
+    assert sorted(found) == ["complete", "containers", "host", "lacking", "networks", "seconds", "services"]
+    assert found["services"] == {} and found["host"]["python"] == ".".join(map(str, sys.version_info[:3]))
+
+
+def test_what_is_found_is_plain_json():
+    found = _probe.probe({"services": {"init": {"grep": "."}}, "containers": {"x": {"container_name": "x"}}, "timeout": 5})
+    assert json.loads(json.dumps(found)) == found
+    assert found["services"]["init"]["driver"] == "process"
