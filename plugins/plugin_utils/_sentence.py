@@ -16,6 +16,7 @@ import sys
 from dataclasses import asdict, dataclass, field
 
 from ..module_utils._fault._errors import FaultlineError
+from ._check import kind_of
 from ._nearest import nearest
 
 try:
@@ -117,9 +118,9 @@ class Intent:
 
 def parse(text):
     """The intent of a sentence, or SentenceError."""
-    text = _plain(text)
+    text, parser = _plain(text), _parser()
     try:
-        tree = _parser().parse(text)
+        tree = parser.parse(text)
     except lark.exceptions.UnexpectedToken as exc:
         raise _unexpected(text, exc) from exc
     return _Reading(text, tree).intent()
@@ -157,7 +158,7 @@ def _render_nodes(selector):
 def _plain(text):
     """A str of printable ASCII, without the markers that Ansible puts on strings."""
     if not isinstance(text, str):
-        raise SentenceError(f"A sentence is text, not {type(text).__name__}.", code="sentence_type")
+        raise SentenceError(f"A sentence is text, not {kind_of(text)}.", code="sentence_type")
     text = "".join(text).removesuffix("\n")  # a YAML block ends with one
     strange = re.search(r"[^ -~]", text)
     if strange:
@@ -227,7 +228,7 @@ def _unexpected(text, exc):
     previous = before[-1].lower() if before else ""
     literals = {t.name: t.pattern.value for t in _parser().terminals if t.pattern.type == "str"}
     accepts = exc.accepts or exc.expected
-    words = sorted(literals[name] for name in accepts if name in literals)
+    words = sorted(literals[name] for name in accepts if name in literals and name != "COMMA")
     expected = _expected(accepts, words, before, previous)
     column, word = (len(text.rstrip()) + 2, "") if ended else (token.column, str(token))
     if ended:
@@ -251,7 +252,7 @@ def _unexpected(text, exc):
 def _expected(accepts, words, before, previous):
     """What could have stood there; nodes are described as a whole, not by each word that may begin them."""
     if not before:
-        return [*words]
+        return words
     expected = []
     if "NODES" in accepts and "INT" in accepts:
         words = [w for w in words if w not in ("all", "one", "random", "some", "single", "node", "nodes")]
@@ -260,7 +261,7 @@ def _expected(accepts, words, before, previous):
         what = {"with": "service", "from": "service", "to": "service", "in": "group", "connect": "network", "disconnect": "network"}
         process = previous in ("start", "terminate", "restart", "kill", "freeze", "unfreeze", "unplug", "plug")
         expected = [f"the name of a {what.get(previous, 'service or container' if process else 'node')}"]
-        words = [] if previous == "in" else [w for w in words if w != ","]
+        words = [] if previous == "in" else words
     elif "SHORT_DURATION" in accepts:
         expected = ["a duration (30 seconds, 5 minutes, 1m30s)"]
     elif "INT" in accepts:

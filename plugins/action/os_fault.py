@@ -1,0 +1,124 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""os_fault: parse the sentence, plan it, and on a chosen host call the one module that does it.
+
+Every host of the task runs this on its own and comes to the same choice, so any strategy and any `serial` will do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ..module_utils._fault._errors import FaultlineError
+from ..plugin_utils import _plan, _sentence
+from ..plugin_utils._fill import fill_service
+from ..plugin_utils._run import fail, guarded_host, host_variables
+
+# Drawn where every strategy loads this file: in the main process, before it forks. So all hosts of a run share it.
+_RUN = secrets.token_hex(16)
+_sentence.warm_up()  # once, for all of them
+
+_PASSED_ON = ("wait", "wait_timeout", "recovery_timeout", "signal")
+_OPTIONS = {
+    "do": {"type": "raw", "required": True},
+    "seed": {"type": "str"},
+    "among": {"type": "list", "elements": "str"},
+    "plan": {"type": "dict"},
+    "plan_only": {"type": "bool", "default": False},
+    "plan_file": {"type": "path"},
+    "skip_unmapped": {"type": "bool", "default": False},
+    "signal": {"type": "str"},
+    "wait": {"type": "bool", "default": False},
+    "wait_timeout": {"type": "float"},
+    "recovery_timeout": {"type": "float"},
+}
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+    _supports_async = True
+
+    def run(self, tmp=None, task_vars=None):
+        del tmp
+        result = super().run(task_vars=task_vars)
+        args = self.validate_argument_spec(_OPTIONS)[1]
+        result["sentence"] = args["do"]
+        try:
+            return {**result, **(self.plan(args, task_vars) if args["plan_only"] else self.inject(args, task_vars))}
+        except FaultlineError as exc:
+            return {**result, **fail(exc)}
+
+    def inject(self, args, task_vars):
+        """This host's part of the sentence."""
+        me, check = task_vars["inventory_hostname"], self._task.check_mode
+        plan = args["plan"] or self.plan_of(args["do"], self.seed(args), args, task_vars, only=me)
+        _plan.expect(plan, args["do"], task_vars["ansible_play_hosts_all"])
+        told = {name: plan[name] for name in ("intent", "seed", "chosen")}
+        if me not in plan["chosen"]:
+            lost = [host for host in plan["chosen"] if host not in task_vars["ansible_play_hosts"]]
+            warning = {"warnings": [f"{', '.join(lost)} should be hit, but left the play before."]} if lost else {}
+            return {**told, **warning, "changed": False, "skipped": True, "skip_reason": f"The sentence means {', '.join(plan['chosen'])}."}
+        guarded_host(self, task_vars)
+        if self._task.delegate_to:
+            raise FaultlineError(f"delegate_to would hit {self._task.delegate_to}, not {me}.", "delegated", "Leave out delegate_to.")
+        module = plan["hosts"][me]["module"]
+        said = {name: args[name] for name in _PASSED_ON if args[name] is not None}
+        told["steps"] = [{"module": module, "args": {**plan["hosts"][me]["args"], **said}}]
+        if check:
+            undo = {"state": "planned", "steps": [plan["undo"]]}
+            return {**told, "changed": True, "msg": f"Would {args['do']}, here on {me}; undo: {plan['undo']}.", "undo": undo}
+        module_args = dict(told["steps"][0]["args"])  # _execute_module adds to it
+        wrap_async = self._task.async_val
+        return {**self._execute_module(module_name=module, module_args=module_args, task_vars=task_vars, wrap_async=wrap_async), **told}
+
+    def plan(self, args, task_vars):
+        """All sentences for all hosts, on the controller: nothing is connected to."""
+        base, plans, unmapped = self.seed(args), [], set()
+        for number, sentence in enumerate(args["do"] if isinstance(args["do"], list) else [args["do"]], start=1):
+            try:
+                plans.append(self.plan_of(sentence, base if number == 1 else f"{base}/{number}", args, task_vars))
+            except _plan.PlanError as exc:
+                if exc.code != "unmapped" or args["skip_unmapped"]:
+                    raise
+                unmapped.update(exc.details["hosts"])
+        if unmapped:
+            return {"changed": False, "seed": base, "plans": [], "unmapped": sorted(unmapped)}
+        for plan in plans:
+            Display().display("\n".join(_plan.describe(plan, detailed=self._task.check_mode)))
+        if args["plan_file"]:
+            self.write(args["plan_file"], plans)
+        return {"changed": False, "seed": base, "plans": plans, "unmapped": []}
+
+    def plan_of(self, sentence, seed, args, task_vars, only=None):
+        """The plan of one sentence as a dictionary, with the step of each chosen host, or of one host only."""
+        me, hostvars = task_vars["inventory_hostname"], task_vars["hostvars"]
+        among = task_vars["ansible_play_hosts_all"] if args["among"] is None else args["among"]
+        plan = _plan.plan(
+            _sentence.parse(sentence), _plan.Cloud(task_vars["groups"], hostvars), among, seed, skip_unmapped=args["skip_unmapped"]
+        )
+        steps = {}
+        for host in plan.targets if only is None else {only}.intersection(plan.targets):
+            known = host_variables(self, task_vars) if host == me else hostvars[host]
+            filled = fill_service(plan.args, known) if plan.intent.kind == "service" else plan.args
+            steps[host] = {"module": plan.module, "args": filled}
+        return {**plan.as_dict(), "hosts": steps}
+
+    def seed(self, args):
+        """The given seed, or one that is the same for all hosts of this task and new in each run."""
+        if args["seed"] is not None:
+            return args["seed"]
+        return hashlib.sha256(f"{_RUN}\0{self._task.get_path()}\0{args['do']}".encode()).hexdigest()[:12]
+
+    @staticmethod
+    def write(path, plans):
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            json.dump({"version": 1, "plans": plans}, file, indent=2)
+            file.write("\n")

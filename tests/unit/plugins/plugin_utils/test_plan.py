@@ -1,0 +1,278 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plans: which hosts a sentence means in a cloud, which arguments the module gets, and every refusal with its words."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
+from ansible_collections.faultline.openstack.plugins.plugin_utils import _plan
+from ansible_collections.faultline.openstack.plugins.plugin_utils._plan import Cloud, PlanError, plan
+from ansible_collections.faultline.openstack.plugins.plugin_utils._sentence import SentenceError, parse
+from hypothesis import given
+from hypothesis import strategies as st
+
+HOSTS = ["ctl1", "ctl2", "ctl3", "cmp1", "cmp2"]
+CONTROLLERS = ["ctl1", "ctl2", "ctl3"]
+COMPUTES = ["cmp1", "cmp2"]
+
+
+def model(groups=None, **more):
+    """A cloud whose mapping is known: by groups for some services, by host variables for others."""
+    hostvars = {host: {"faultline_services": {"own-api": {"driver": "process", "grep": "own"}} if host in CONTROLLERS else {}} for host in HOSTS}
+    hostvars["ctl1"]["fqdn"] = "node-1.domain.tld"
+    hostvars["ctl2"]["ansible_host"] = "10.0.0.2"
+    for host, variables in more.items():
+        hostvars[host] = variables
+    groups = {
+        "all": HOSTS, "ungrouped": [], "Controllers": CONTROLLERS, "compute": COMPUTES, "network": ["ctl3"], "empty": [],
+        "service_nova_api": CONTROLLERS, "service_nova_compute": COMPUTES, "service_mysql": ["ctl2", "ctl3"], "service_etcd": [],
+        "service_odd_one": ["cmp1"], "container_neutron_server": CONTROLLERS,
+    } | (groups or {})
+    return Cloud(groups, hostvars)
+
+
+def planned(text, cloud=None, among=HOSTS, seed="s", built=frozenset(_plan.MODULES), **more):
+    return plan(parse(text), cloud or model(), among, seed, built=built, **more)
+
+
+@pytest.mark.parametrize("text, targets", [
+    ("kill nova-api service", CONTROLLERS),
+    ("kill NOVA-API service on ALL nodes", CONTROLLERS),
+    ("kill nova-api service on ctl2 node", ["ctl2"]),
+    ("kill nova-api service on CTL2 and ctl1 nodes", ["ctl2", "ctl1"]),
+    ("kill nova-api service on ctl1 and ctl1 nodes", ["ctl1"]),
+    ("kill nova-api service on node-1.domain.tld node", ["ctl1"]),
+    ("kill nova-api service on 10.0.0.2 node", ["ctl2"]),
+    ("kill nova-api service on 3 nodes", CONTROLLERS),
+    ("kill nova-api service on all nodes except ctl2", ["ctl1", "ctl3"]),
+    ("kill nova-api service on nodes except ctl1 and cmp1", ["ctl2", "ctl3"]),
+    ("kill nova-api service on nodes in network", ["ctl3"]),
+    ("kill nova-api service on one node in controllers except ctl1 and ctl3", ["ctl2"]),
+    ("kill nova-api service on 67% of nodes in controllers", CONTROLLERS),
+    ("kill nova-api service on 1% of nodes except ctl1 and ctl2", ["ctl3"]),
+    ("kill own-api service", CONTROLLERS),
+    ("kill Own-API service on 3 nodes", CONTROLLERS),
+    ("kill odd_one service", ["cmp1"]),
+    ("kill mariadb service", ["ctl2", "ctl3"]),
+    ("kill neutron_api container", CONTROLLERS),
+    ("reboot nodes", HOSTS),
+    ("reboot nodes with mysql", ["ctl2", "ctl3"]),
+    ("reboot ctl2 node with mysql", ["ctl2"]),
+    ("reboot 2 nodes in compute", COMPUTES),
+    ("stress cpu on nodes with nova-compute service", COMPUTES),
+])
+def test_targets(text, targets):
+    assert planned(text).targets == targets
+
+
+@pytest.mark.parametrize("text, module, args, undo", [
+    ("kill Nova-API service", "os_service_fault", {"service": "nova-api", "action": "kill"}, "none"),
+    ("terminate mariadb service for 1m", "os_service_fault", {"service": "mysql", "action": "terminate", "duration": 60}, "start after 60 seconds"),
+    ("freeze own-api service", "os_service_fault", {"service": "own-api", "action": "freeze"}, "unfreeze, when you ask for it"),
+    ("restart neutron_api container", "os_container_fault", {"container": "neutron_server", "action": "restart"}, "none"),
+    ("poweroff one node for 1 minute", "os_power", {"action": "poweroff", "duration": 60}, "poweron after 60 seconds"),
+    ("stress cpu on one node", "os_node_fault", {"target": "cpu", "action": "stress", "duration": 10}, "end of the stress after 10 seconds"),
+])
+def test_module_and_arguments(text, module, args, undo):
+    made = planned(text)
+    assert (made.module, made.args, made.undo) == (f"faultline.openstack.{module}", args, undo)
+
+
+def test_network_names_come_from_the_hosts():
+    cloud = model(ctl1={"faultline_networks": {"Storage": {}}})
+    assert planned("disconnect storage network on ctl1 node for 5 seconds", cloud).args == {
+        "network": "Storage", "action": "disconnect", "duration": 5,
+    }
+
+
+def test_one_is_one_and_the_seed_says_which():
+    made = {seed: planned("kill nova-api service on one node", seed=seed).targets for seed in range(40)}
+    assert all(len(targets) == 1 for targets in made.values())
+    assert {target for targets in made.values() for target in targets} == set(CONTROLLERS)
+    assert made == {seed: planned("KILL nova-api SERVICE on single NODE", seed=seed).targets for seed in range(40)}
+
+
+def test_only_among():
+    made = planned("kill nova-api service on all nodes", among=["ctl1", "cmp1"])
+    assert (made.candidates, made.targets, made.outside) == (["ctl1"], ["ctl1"], ["ctl2", "ctl3"])
+
+
+# text -> code, word pointed at, message, suggestions or a piece of the hint
+REFUSED = {
+    "kill nova-apo service": ("unknown_service", "nova-apo", "Unknown service 'nova-apo'.", "Did you mean nova-api"),
+    "kill nova_api service": ("unknown_service", "nova_api", "Unknown service 'nova_api'.", "Did you mean nova-api"),
+    "kill own service": ("unknown_service", "own", "Unknown service 'own'.", "own-api"),
+    "kill zzz service": ("unknown_service", "zzz", "Unknown service 'zzz'.", ""),
+    "kill neutron_servr container": ("unknown_container", "neutron_servr", "Unknown container 'neutron_servr'.", "neutron_server"),
+    "kill nova-api service on ctl4 node": ("unknown_node", "ctl4", "Unknown node 'ctl4'.", "Did you mean ctl"),
+    "kill nova-api service on ctl1 and two nodes": ("unknown_node", "two", "Unknown node 'two'.", "Known are: cmp1, cmp2, ctl1, ctl2, ctl3."),
+    "kill nova-api service on nodes except ctl9": ("unknown_node", "ctl9", "Unknown node 'ctl9'.", "ctl1"),
+    "kill nova-api service on nodes in controller": ("unknown_group", "controller", "Unknown group 'controller'.", "Did you mean Controllers"),
+    "kill nova-api service on 4 nodes": ("too_few", "4", "4 nodes are wanted, but there are only 3 nodes that run nova-api.", ""),
+    "kill odd_one service on 2 nodes": ("too_few", "2", "2 nodes are wanted, but there is only one node that runs odd_one: cmp1.", ""),
+    "reboot 9 nodes": ("too_few", "9", "9 nodes are wanted, but there are only 5 nodes.", ""),
+    "kill etcd service": ("empty", "etcd", "There is no node that runs etcd to choose from.", "Look at --limit"),
+    "kill nova-api service on nodes in compute": ("empty", "nova-api", "There is no node that runs nova-api to choose from.", "words about nodes"),
+    "kill nova-api service on one node except ctl1, ctl2 and ctl3": ("empty", "nova-api", "There is no node that runs nova-api to choose from.", ""),
+    "kill nova-api service on cmp1 node": ("not_running", "cmp1", "The service nova-api does not run on cmp1.", "It runs on: ctl1, ctl2, ctl3."),
+    "kill etcd service on ctl1 node": ("not_running", "ctl1", "The service etcd does not run on ctl1.", "It runs on no host."),
+    "reboot ctl1 and cmp1 nodes with nova-api": ("not_running", "cmp1", "The service nova-api does not run on cmp1.", ""),
+    "reboot nodes with nova-apo": ("unknown_service", "nova-apo", "Unknown service 'nova-apo'.", ""),
+    "reboot nodes in empty": ("empty", "empty", "There is no node to choose from.", ""),
+    "disconnect storage network on one node": ("unknown_network", "storage", "Unknown network 'storage'.", ""),
+    "unplug nova-api service ingress from mysql service": (
+        "not_built", "ingress", "unplug with a direction is understood, but not built yet.", "",
+    ),
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_refused(text):
+    code, word, message, hint = REFUSED[text]
+    with pytest.raises(PlanError) as caught:
+        planned(text)
+    error = caught.value
+    assert (error.code, error.word, error.message) == (code, word, message)
+    assert hint in error.hint
+    assert text[error.column - 1:].startswith(word)
+    assert error.text.splitlines()[-1] == " " * (error.column + 3) + "^" * len(word)
+
+
+@pytest.mark.parametrize("text, module", [
+    ("restart neutron_server container", "os_container_fault"),
+    ("Reboot one node with mysql", "os_power"),
+    ("Disconnect management network on nodes with rabbitmq service", "os_netiface"),
+    ("stress cpu on one node", "os_node_fault"),
+])
+def test_what_has_no_module_yet_is_refused_by_name(text, module):
+    with pytest.raises(PlanError, match=f"needs the module faultline.openstack.{module}, which does not exist yet") as caught:
+        planned(text, built=_plan.BUILT)
+    assert caught.value.code == "not_built"
+
+
+def test_names_that_differ_in_case_only_have_to_be_exact():
+    cloud = model(cmp1={"faultline_services": {"Own-API": {}}})
+    assert planned("kill Own-API service", cloud).targets == ["cmp1"]
+    with pytest.raises(PlanError, match=r"OWN-API may mean Own-API or own-api\."):
+        planned("kill OWN-API service", cloud)
+
+
+def test_the_users_definition_has_a_say_in_the_name():
+    cloud = model(groups={"service_db": ["ctl1"]}, ctl1={"faultline_service_definitions": {"DB": {}}, "faultline_services": {"DB": {}}})
+    assert planned("kill db service", cloud).args["service"] == "DB"
+
+
+def test_a_named_host_outside_of_the_play():
+    with pytest.raises(PlanError, match="The node ctl2 is not among the hosts to choose from, because of --limit") as caught:
+        planned("kill nova-api service on ctl1 and ctl2 nodes", among=["ctl1"])
+    assert (caught.value.code, caught.value.word) == ("outside", "ctl2")
+
+
+def test_an_ambiguous_address():
+    cloud = model(cmp1={"ansible_host": "127.0.0.1"}, cmp2={"ansible_host": "127.0.0.1"})
+    with pytest.raises(PlanError, match="The node 127.0.0.1 may be cmp1 or cmp2"):
+        planned("reboot 127.0.0.1 node", cloud)
+
+
+# ---- nobody has looked yet ---------------------------------------------------------------------------------------
+
+
+def unmapped():
+    return model(ctl3={}, cmp2={})
+
+
+@pytest.mark.parametrize("text, hosts", [
+    ("kill own-api service", ["ctl3", "cmp2"]),
+    ("kill own-api service on one node except ctl3", ["cmp2"]),
+    ("kill own-api service on ctl3 node", ["ctl3"]),
+    ("kill own-api service on nodes in network", ["ctl3"]),
+    ("reboot nodes with own-api", ["ctl3", "cmp2"]),
+])
+def test_unmapped(text, hosts):
+    with pytest.raises(PlanError, match="Nobody has looked yet where the service own-api runs.") as caught:
+        planned(text, unmapped())
+    assert caught.value.code == "unmapped"
+    assert caught.value.details["hosts"] == hosts
+    assert "os_cloud_facts" in caught.value.hint
+
+
+def test_a_group_or_a_named_host_needs_no_looking():
+    assert planned("kill nova-api service", unmapped()).targets == CONTROLLERS
+    assert planned("kill own-api service on ctl1 node", unmapped()).targets == ["ctl1"]
+    assert planned("reboot nodes", unmapped()).targets == HOSTS
+
+
+def test_hosts_that_do_not_answer_are_left_out_and_told():
+    made = planned("kill own-api service on all nodes", unmapped(), skip_unmapped=True)
+    assert (made.targets, made.unreachable) == (["ctl1", "ctl2"], ["ctl3", "cmp2"])
+    assert list(_plan.describe({**made.as_dict(), "hosts": {}}))[-1] == "  leaves out ctl3, cmp2: no answer"
+
+
+def test_hosts_that_do_not_answer_are_an_error_when_named():
+    with pytest.raises(PlanError, match="The node ctl3 does not answer") as caught:
+        planned("kill own-api service on ctl3 node", unmapped(), skip_unmapped=True)
+    assert caught.value.code == "unreachable_node"
+
+
+def test_hosts_that_do_not_answer_do_not_count():
+    with pytest.raises(PlanError, match="only 2 nodes that run own-api.") as caught:
+        planned("kill own-api service on 3 nodes", unmapped(), skip_unmapped=True)
+    assert "Left out because they do not answer: ctl3, cmp2." in caught.value.hint
+
+
+# ---- the plan as data -------------------------------------------------------------------------------------------
+
+
+def test_as_data_and_in_words():
+    made = planned("freeze nova-api service on one node for 5 seconds", among=["ctl1", "ctl2"], seed="7").as_dict()
+    host = made["chosen"][0]
+    assert made == {
+        "sentence": "freeze nova-api service on one node for 5 seconds",
+        "intent": {
+            "kind": "service", "action": "freeze", "subject": "nova-api", "with_service": None, "duration": 5, "direction": None, "peer": None,
+            "selector": {"mode": "count", "n": 1, "names": [], "group": None, "exclude": []},
+        },
+        "seed": "7", "chosen": [host], "candidates": ["ctl1", "ctl2"], "outside": ["ctl3"], "unreachable": [], "undo": "unfreeze after 5 seconds",
+    }
+    made["hosts"] = {host: {"module": "faultline.openstack.os_service_fault", "args": {"service": "nova-api", "action": "freeze"}}}
+    assert list(_plan.describe(made, detailed=True)) == [
+        "freeze nova-api service on one node for 5 seconds",
+        f"  hits {host} (of 2; seed 7); undo: unfreeze after 5 seconds",
+        "  never hits ctl3: outside of --limit",
+        f'  {host}: faultline.openstack.os_service_fault {{"service": "nova-api", "action": "freeze"}}',
+    ]
+
+
+@pytest.mark.parametrize("change, code", [
+    ({"sentence": "kill mysql service"}, "wrong_plan"),
+    ({"chosen": []}, "wrong_plan"),
+    ({"chosen": ["ctl9"]}, "not_in_play"),
+    ({"hosts": {"ctl1": {"module": "ansible.builtin.shell", "args": {}}}}, "wrong_plan"),
+    ({}, None),
+])
+def test_a_plan_from_elsewhere(change, code):
+    made = {
+        "sentence": "kill nova-api service", "chosen": ["ctl1"], "hosts": {"ctl1": {"module": "faultline.openstack.os_service_fault", "args": {}}},
+    } | change
+    if code is None:
+        _plan.expect(made, "kill nova-api service", HOSTS)
+        return
+    with pytest.raises(FaultlineError) as caught:
+        _plan.expect(made, "kill nova-api service", HOSTS)
+    assert caught.value.code == code
+
+
+WORDS = "kill freeze reboot nova-api mysql own-api service nodes node one all 2 9 50% of on and except in with for 5 seconds ctl1 ctl2 cmp1 nobody compute not".split()
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join), st.lists(st.sampled_from(HOSTS), unique=True), st.text(max_size=5))
+def test_whatever_is_said_only_hosts_of_the_play_are_chosen(text, among, seed):
+    try:
+        made = planned(text, among=among, seed=seed)
+    except SentenceError as exc:
+        assert exc.text
+        return
+    assert made.targets and set(made.targets) <= set(made.candidates) <= set(among)
