@@ -531,7 +531,8 @@ def connection_variables(node, default_user, host_key_checking=None):
         ("ansible_become_password", auth.get("become_password")),
         ("ansible_become_method", auth.get("become_method")),
     ):
-        if value:
+        # A vaulted value stays as it is: asking whether it is empty would decrypt it.
+        if value is not None and not (isinstance(value, str) and not value):
             variables[variable] = value
     if becomes(auth, default_user):
         variables["ansible_become"] = True

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import typing as t
 
 from . import _catalogue, _config
 from ._model import plain
@@ -24,8 +23,9 @@ class Seen:
     fqdn: str = ""
     mac: str = ""
     libvirt_name: str = ""
-    found: t.Optional[dict] = None
+    found: dict | None = None
     error: str = ""
+    lacking: list = dataclasses.field(default_factory=list)
 
     def things(self, kind):
         return (self.found or {}).get(f"faultline_{kind}s") or {}
@@ -43,6 +43,7 @@ def seen(name, variables, look):
         mac=str(variables.get("mac") or ""),
         libvirt_name=str(variables.get("libvirt_name") or ""),
         found=None if dead else plain(look["ansible_facts"]),
+        lacking=plain(look.get("lacking") or []),
         error=" ".join(error.removeprefix("Task failed: ").split()),
     )
 
@@ -99,10 +100,13 @@ def table(nodes):
     for node in nodes:
         host = (node.found or {}).get("faultline_host") or {}
         mac = host.get("mac") or node.mac
-        rows.append((node.name, node.ip, mac or "-", "yes" if node.found is not None else f"no: {node.error[:100]}"))
+        answers = "yes" if node.found is not None else f"no: {node.error[:100]}"
+        if node.lacking:
+            answers = f"in part: {'; '.join(node.lacking)[:100]}"
+        rows.append((node.name, node.ip, mac or "-", answers))
     lines = _columns(rows)
     for kind in ("service", "container"):
-        rows = [(kind, "driver", "hosts")]
+        rows = [(kind, "as", "hosts")]
         for name in sorted({name for node in nodes for name in node.things(kind)}):
             on = [node for node in nodes if name in node.things(kind)]
             first = on[0].things(kind)[name]

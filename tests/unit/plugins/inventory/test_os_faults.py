@@ -1,0 +1,284 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The inventory plugin, as Ansible's own inventory manager runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+import yaml
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import EncryptedString, VaultEditor, VaultLib, VaultSecret
+from ansible.plugins.loader import inventory_loader
+from ansible.template import is_trusted_as_template
+
+from ansible_collections.faultline.openstack.plugins.plugin_utils import _ssh
+
+CLOUD = """
+cloud_management: {driver: universal}
+node_discover:
+  driver: node_list
+  args:
+    - {ip: 10.0.0.11, fqdn: ctl1, mac: 52:54:00:12:34:56, libvirt_name: vm1, auth: {username: stack, password: "{{ x }}"}}
+    - {ip: 10.0.0.12, auth: {username: root}}
+services:
+  nova-api: {driver: system_service, args: {service_name: nova-api, grep: nova-api}, hosts: [10.0.0.11]}
+containers:
+  nova_api: {driver: docker_container, args: {container_name: nova_api}, hosts: [10.0.0.12]}
+power_managements:
+  - {driver: libvirt, args: {connection_uri: "qemu+unix:///system"}}
+"""
+UNMAPPED = CLOUD.replace(", hosts: [10.0.0.11]", "").replace(", hosts: [10.0.0.12]", "")
+PLUGIN = "plugin: faultline.openstack.os_faults\n"
+
+
+@pytest.fixture(name="inventory")
+def fixture_inventory(tmp_path, monkeypatch):
+    """inventory(text, name): what Ansible makes of a file."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("OS_FAULTS_CONFIG", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+
+    def make(text, name="os-faults.yaml", cache=True, secret=None):
+        path = tmp_path / name
+        if text is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        loader = DataLoader()
+        if secret:
+            loader.set_vault_secrets([("default", VaultSecret(secret))])
+        return InventoryManager(loader=loader, sources=[str(path)], cache=cache)
+
+    return make
+
+
+def groups(inventory):
+    return {
+        name: sorted(host.name for host in group.hosts)
+        for name, group in inventory.groups.items()
+        if name not in ("all", "ungrouped")
+    }
+
+
+def variables(inventory, host):
+    return inventory.get_host(host).get_vars()
+
+
+@pytest.mark.parametrize("name", ["os-faults.yaml", "os-faults.yml", "os-faults.json", "my-os-faults.yaml", "os_faults.yml"])
+def test_an_unchanged_file(inventory, name):
+    text = CLOUD.replace("52:54:00:12:34:56", '"52:54:00:12:34:56"')
+    if name.endswith("json"):
+        text = json.dumps(yaml.safe_load(text))
+    found = inventory(text, name)
+    assert groups(found) == {"service_nova_api": ["ctl1"], "container_nova_api": ["10.0.0.12"]}
+    first, second = variables(found, "ctl1"), variables(found, "10.0.0.12")
+    assert (first["fqdn"], first["mac"], first["libvirt_name"]) == ("ctl1", "52:54:00:12:34:56", "vm1")
+    assert first["ansible_host"] == "10.0.0.11" and first["ansible_become"] is True
+    assert "ansible_become" not in second and "mac" not in second and "fqdn" not in second
+    definition = {"driver": "system_service", "unit": ["nova-api"], "grep": "nova-api"}
+    assert first["faultline_services"] == {"nova-api": definition} and second["faultline_services"] == {}
+    assert second["faultline_containers"] == {"nova_api": {"driver": "docker_container", "container_name": "nova_api"}}
+    for told in (first, second):
+        assert told["faultline_service_definitions"] == {"nova-api": definition}
+        assert told["faultline_power"] == [{"driver": "libvirt", "args": {"connection_uri": "qemu+unix:///system"}}]
+        assert told["faultline_config_file"].endswith(name)
+
+
+def test_nothing_of_the_file_is_a_template(inventory):
+    """A password may look like one."""
+    password = variables(inventory(CLOUD), "ctl1")["ansible_password"]
+    assert password == "{{ x }}" and not is_trusted_as_template(password)
+
+
+def test_a_service_without_hosts_has_no_group_and_nobody_has_looked(inventory):
+    found = inventory(UNMAPPED)
+    assert groups(found) == {}
+    told = variables(found, "ctl1")
+    assert "faultline_services" not in told and "faultline_containers" not in told
+    assert "nova-api" in told["faultline_service_definitions"]
+
+
+def test_one_service_without_hosts_leaves_it_open_what_runs_on_a_host(inventory):
+    mixed = CLOUD.replace("containers:\n", "  app: {driver: process, args: {grep: app}}\ncontainers:\n")
+    found = inventory(mixed)
+    assert groups(found)["service_nova_api"] == ["ctl1"] and "service_app" not in groups(found)
+    assert "faultline_services" not in variables(found, "ctl1")
+
+
+def test_a_file_may_hold_the_cloud_itself(inventory):
+    found = inventory(PLUGIN + "keyed_groups: [{key: libvirt_name, prefix: vm}]\ncompose: {rack: fqdn ~ '-rack'}\n" + CLOUD, "any.yml")
+    assert groups(found) == {"service_nova_api": ["ctl1"], "container_nova_api": ["10.0.0.12"], "vm_vm1": ["ctl1"]}
+    assert variables(found, "ctl1")["rack"] == "ctl1-rack"
+
+
+@pytest.mark.parametrize("place", ["option", "environment", "here", "~/.config/os-faults", "~/.config/openstack"])
+def test_a_file_may_name_the_cloud(inventory, tmp_path, monkeypatch, place):
+    folder = tmp_path / "elsewhere"
+    if place == "here":
+        folder = tmp_path
+    elif place.startswith("~"):
+        folder = pathlib.Path(os.path.expanduser(place))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "os-faults.json").write_text(json.dumps({"cloud_management": {"driver": "devstack", "args": {"address": "a", "username": "u"}}}))
+    text = PLUGIN
+    if place == "option":
+        # from the file that says so, not from the current directory
+        text += "config_file: ../elsewhere/os-faults.json\n"
+    elif place == "environment":
+        monkeypatch.setenv("OS_FAULTS_CONFIG", str(folder / "os-faults.json"))
+    found = inventory(text, "inventories/faultline.yml")
+    assert list(found.hosts) == ["a"]
+    assert variables(found, "a")["faultline_iface"] == "eth0"
+
+
+VAULT = VaultLib([("default", VaultSecret(b"the-vault-password"))])
+
+
+def test_a_vaulted_file(inventory, tmp_path):
+    (tmp_path / "os-faults.yaml").write_text(CLOUD)
+    VaultEditor(VAULT).encrypt_file(str(tmp_path / "os-faults.yaml"), VaultSecret(b"the-vault-password"))
+    assert groups(inventory(None, secret=b"the-vault-password"))["service_nova_api"] == ["ctl1"]
+
+
+def test_a_vaulted_value_stays_so_until_it_is_used(inventory):
+    value = VAULT.encrypt(b"S3cret").decode().strip().replace("\n", "\n        ")
+    vaulted = "ip: 10.0.0.12\n      auth:\n       password: !vault |\n        " + value
+    # no vault password is known here
+    password = variables(inventory(CLOUD.replace("{ip: 10.0.0.12, auth: {username: root}}", vaulted)), "10.0.0.12")["ansible_password"]
+    assert isinstance(password, EncryptedString)
+
+
+@pytest.mark.parametrize("name", ["os-faults.yaml", "os-faults.json"])
+@pytest.mark.parametrize("text", ["cloud_managment: {driver: universal}\n", "a: [\n", "", "[]"])
+def test_a_bad_unchanged_file_ends_the_run(inventory, capsys, name, text):
+    """Else Ansible's YAML plugin would make groups of it, and the run would end well with no hosts."""
+    with pytest.raises(SystemExit) as caught:
+        inventory(text, name)
+    assert caught.value.code == 4
+    assert name in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (PLUGIN + "cloud_managment: {}\n", "Did you mean cloud_management?"),
+        (PLUGIN + "services: {}\n", "cloud_management: found nothing, expected it beside services"),
+        (PLUGIN + "config_file: nowhere.yaml\n", "nowhere.yaml', which is not there"),
+        (PLUGIN, "there is no os-faults.json, os-faults.yaml or os-faults.yml in"),
+        (PLUGIN + "networks: {storage: nowhere}\n" + CLOUD, "networks.storage: found 'nowhere'"),
+        (PLUGIN + CLOUD.replace("fqdn: ctl1", "fdqn: ctl1"), "node_discover.args[0].fdqn: found an unknown key"),
+    ],
+)
+def test_a_bad_file_with_plugin_is_an_ordinary_parser_error(inventory, capsys, text, said):
+    found = inventory(text, "cloud.yml")
+    assert not found.hosts
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "ours"),
+    [
+        ("os-faults.yaml", "", True), ("os-faults.json", "", True), ("prod.os_faults.yml", "", True), ("os-faults.prod.yaml", "", True),
+        ("os-faults.ini", "", False), ("not-os-faultsx.yaml", "", False), ("hosts.yml", "all: {}", False),
+        ("hosts.yml", "---\n# mine\nplugin: 'faultline.openstack.os_faults'\n", True),
+        ("hosts.yml", "plugin: other.os_faults\n", False),
+    ],
+)
+def test_which_files_are_ours(tmp_path, name, text, ours):
+    (tmp_path / name).write_text(text)
+    assert inventory_loader.get("faultline.openstack.os_faults").verify_file(str(tmp_path / name)) is ours
+
+
+# -- discovery --------------------------------------------------------------------------------------------------------
+
+FOUND = {
+    "services": {"nova-api": {"driver": "system_service", "unit": ["nova-api"], "active": True, "pids": [1]}, "mysql": {"driver": "process"}},
+    "containers": {}, "networks": {"management": {"interface": "eth0", "cidr": "10.0.0.0/24", "mac": "aa"}},
+    "host": {"fqdn": "found.example.org", "mac": "aa"}, "complete": True, "lacking": [], "seconds": 0.1,
+}
+DISCOVER = PLUGIN + "discover: true\nnetworks: {storage: 10.1.0.0/24}\n"
+
+
+@pytest.fixture(name="asked")
+def fixture_asked(monkeypatch):
+    """The questions that were put to nodes."""
+    asked = []
+
+    def probe_all(nodes, spec, settings, forks):
+        asked.append({"nodes": [node.name for node in nodes], "spec": spec, "settings": settings, "forks": forks})
+        return {"ctl1": {"found": FOUND}, "10.0.0.12": {"error": "no answer within 10 s"}}
+
+    monkeypatch.setattr(_ssh, "probe_all", probe_all)
+    return asked
+
+
+def test_nobody_is_asked_unless_the_user_says_so(inventory, asked):
+    inventory(CLOUD)
+    inventory(PLUGIN + CLOUD, "a.yml")
+    assert asked == []
+
+
+def test_what_was_found_is_known(inventory, asked):
+    found = inventory(DISCOVER + UNMAPPED, "a.yml")
+    assert groups(found) == {
+        "service_nova_api": ["ctl1"], "service_mysql": ["ctl1"], "container_nova_api": [], "unprobed": ["10.0.0.12"],
+    }
+    alive, dead = variables(found, "ctl1"), variables(found, "10.0.0.12")
+    assert alive["faultline_services"] == FOUND["services"] and alive["faultline_containers"] == {}
+    assert alive["faultline_networks"] == FOUND["networks"] and alive["mac"] == "52:54:00:12:34:56"
+    assert dead["faultline_probe_error"] == "no answer within 10 s" and "faultline_services" not in dead
+    (question,) = asked
+    assert question["spec"]["networks"] == {"storage": {"cidr": "10.1.0.0/24"}}
+    assert {"nova-api", "mysql", "keystone"} <= set(question["spec"]["services"]) and question["forks"] == 50
+
+
+def test_what_the_file_says_is_taken_as_it_is(inventory, asked):
+    mapped = UNMAPPED.replace("grep: nova-api}}", "grep: nova-api}, hosts: [10.0.0.12]}")
+    found = inventory(DISCOVER + mapped, "a.yml")
+    assert groups(found)["service_nova_api"] == ["10.0.0.12"]
+    assert "nova-api" not in variables(found, "ctl1")["faultline_services"]
+
+
+def test_the_environment_can_ask(inventory, asked, monkeypatch):
+    monkeypatch.setenv("FAULTLINE_DISCOVER", "true")
+    monkeypatch.setenv("ANSIBLE_SSH_COMMON_ARGS", "-o Foo=bar")
+    inventory(UNMAPPED)
+    assert asked[0]["settings"]["args"][-2:] == ["-o", "Foo=bar"]
+
+
+def test_answers_are_kept_in_the_inventory_cache(inventory, asked, tmp_path):
+    cached = f"cache: true\ncache_plugin: ansible.builtin.jsonfile\ncache_connection: {tmp_path}/cache\n"
+    text = DISCOVER + cached + UNMAPPED
+    first = groups(inventory(text, "a.yml"))
+    assert groups(inventory(text, "a.yml")) == first and len(asked) == 1
+    kept = "".join(path.read_text() for path in (tmp_path / "cache").iterdir())
+    assert "{{ x }}" not in kept, "no secret is kept"
+    # the user asks for a refresh, or the file has changed
+    inventory(text, "a.yml", cache=False)
+    assert len(asked) == 2
+    inventory(text.replace("grep: nova-api", "grep: nova_api"), "a.yml")
+    assert len(asked) == 3
+
+
+def test_compose_and_groups_see_what_was_found(inventory, asked):
+    text = DISCOVER + "compose: {named: faultline_host.fqdn}\ngroups: {databases: \"'mysql' in (faultline_services | default({}))\"}\n"
+    found = inventory(text + UNMAPPED, "a.yml")
+    assert groups(found)["databases"] == ["ctl1"]
+    assert variables(found, "ctl1")["named"] == "found.example.org"
+
+
+def test_the_documented_configuration_of_ansible_enables_the_plugin(tmp_path):
+    (tmp_path / "os-faults.yaml").write_text(CLOUD)
+    done = subprocess.run(
+        ["ansible-inventory", "-i", str(tmp_path / "os-faults.yaml"), "--graph"], capture_output=True, text=True, check=True,
+    )
+    assert "|--@service_nova_api:\n  |  |--ctl1" in done.stdout
+    assert done.stderr == ""

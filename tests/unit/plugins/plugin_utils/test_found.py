@@ -1,0 +1,157 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What was found, beside what was said, and as an os-faults file."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import yaml
+
+from ansible_collections.faultline.openstack.plugins.plugin_utils import _config, _found
+
+SOURCE = {
+    "cloud_management": {"driver": "devstack", "args": {"address": "10.0.0.1", "auth": {"username": "stack", "password": "pw"}}},
+    "node_discover": {
+        "driver": "node_list",
+        "args": [{"ip": "10.0.0.1"}, {"ip": "10.0.0.2", "auth": {"private_key_file": "k"}}, {"ip": "10.0.0.3", "mac": "aa:bb:cc:dd:ee:03"}],
+    },
+    "services": {
+        "app": {"driver": "process", "args": {"grep": "app", "start_cmd": "/bin/app"}, "hosts": ["10.0.0.1", "10.0.0.3"]},
+        "gone": {"driver": "system_service", "args": {"service_name": "gone", "grep": "gone"}, "hosts": ["10.0.0.2"]},
+    },
+    "power_managements": [{"driver": "libvirt", "args": {"connection_uri": "qemu+unix:///system"}}],
+}
+
+
+def node(number, services=None, containers=None, error="", **over):
+    found = None
+    if not error:
+        found = {
+            "faultline_services": services or {},
+            "faultline_containers": containers or {},
+            "faultline_networks": {"management": {"interface": f"eth{number}", "cidr": "10.0.0.0/24", "mac": "x"}},
+            "faultline_host": {"fqdn": f"n{number}.example.org", "mac": f"aa:bb:cc:dd:ee:0{number}"},
+        }
+    values = {"name": f"10.0.0.{number}", "ip": f"10.0.0.{number}", "auth": {}, "found": found, "error": error, **over}
+    return _found.Seen(**values)
+
+
+UNIT = {"driver": "system_service", "unit": ["mariadb"], "grep": "(mysqld|mariadbd)", "active": True}
+PROCESS = {"driver": "process", "grep": r"^\(wsgi:keystone", "active": True, "pids": [1]}
+
+
+def test_the_found_file_keeps_the_rest_and_is_valid():
+    before = copy.deepcopy(SOURCE)
+    nodes = [
+        node(1, {"app": {"driver": "process", "grep": "app"}, "mysql": UNIT}, {"nova_api": {"container_name": "nova_api"}}),
+        node(2, {"mysql": UNIT, "keystone": PROCESS}),
+        node(3, error="no answer", mac="aa:bb:cc:dd:ee:03"),
+    ]
+    written = _found.config(nodes, SOURCE)
+    assert SOURCE == before
+    assert written["cloud_management"] == {"driver": "universal"}
+    assert written["node_discover"]["args"] == [
+        {"ip": "10.0.0.1", "fqdn": "n1.example.org", "mac": "aa:bb:cc:dd:ee:01", "auth": {"username": "stack", "password": "pw"}},
+        {
+            "ip": "10.0.0.2", "fqdn": "n2.example.org", "mac": "aa:bb:cc:dd:ee:02",
+            "auth": {"username": "stack", "password": "pw", "private_key_file": "k"},
+        },
+        {"ip": "10.0.0.3", "mac": "aa:bb:cc:dd:ee:03", "auth": {"username": "stack", "password": "pw"}},
+    ]
+    assert written["power_managements"] == SOURCE["power_managements"]
+    assert written["services"] == {
+        # as it was given; a node that does not answer keeps what was said of it
+        "app": {"driver": "process", "args": {"grep": "app", "start_cmd": "/bin/app"}, "hosts": ["10.0.0.1", "10.0.0.3"]},
+        "gone": {"driver": "system_service", "args": {"service_name": "gone", "grep": "gone"}},
+        "keystone": {"driver": "process", "args": {"grep": r"^\(wsgi:keystone"}, "hosts": ["10.0.0.2"]},
+        "mysql": {
+            "driver": "system_service", "args": {"service_name": "mariadb", "grep": "m[ay][rs][iq][al]d"},
+            "hosts": ["10.0.0.1", "10.0.0.2"],
+        },
+    }
+    assert written["containers"] == {
+        "nova_api": {"driver": "docker_container", "args": {"container_name": "nova_api"}, "hosts": ["10.0.0.1"]},
+    }
+    assert written["faultline"] == {"networks": {"management": "10.0.0.0/24"}}
+    cloud = _config.parse(yaml.safe_load(yaml.safe_dump(written)))
+    assert cloud.services["mysql"].hosts == ["n1.example.org", "n2.example.org"]
+
+
+def test_the_units_of_a_service_in_several_parts_are_kept():
+    units = ["devstack@neutron-api", "devstack@neutron-rpc-server"]
+    written = _found.config([node(1, {"neutron-server": {"driver": "system_service", "unit": units, "grep": "x"}})])
+    assert written["services"]["neutron-server"]["args"]["service_name"] == units[0]
+    assert written["faultline"]["units"] == {"neutron-server": units}
+    assert _config.parse(written).service_definitions["neutron-server"]["unit"] == units
+
+
+def test_what_was_found_once_is_found_again():
+    """The file that was written, read and looked at again, gives the same file."""
+    nodes = [node(1, {"mysql": UNIT}), node(2)]
+    first = _found.config(nodes)
+    again = [node(1, {"mysql": UNIT}, fqdn="n1.example.org", name="n1.example.org"), node(2, fqdn="n2.example.org", name="n2.example.org")]
+    assert _found.config(again, first) == first
+
+
+def test_an_inventory_of_another_kind_has_its_logins():
+    variables = {
+        "ansible_host": "10.0.0.1", "ansible_user": "stack", "ansible_ssh_pass": "pw", "ansible_become_password": "bp",
+        "ansible_ssh_private_key_file": "k",
+    }
+    seen = _found.seen("ctl1", variables, {"unreachable": True, "msg": "Task failed: no\nroute"})
+    assert (seen.name, seen.ip, seen.error) == ("ctl1", "10.0.0.1", "no route")
+    assert _found.config([seen])["node_discover"]["args"] == [
+        {"ip": "10.0.0.1", "auth": {"username": "stack", "password": "pw", "private_key_file": "k", "become_password": "bp"}},
+    ]
+
+
+def test_a_name_that_two_nodes_have_is_not_written():
+    nodes = [node(1), node(2)]
+    for each in nodes:
+        each.found["faultline_host"]["fqdn"] = "localhost"
+    assert all("fqdn" not in each for each in _found.config(nodes)["node_discover"]["args"])
+
+
+DEFINED = {"service": {"app", "gone"}, "container": set()}
+
+
+def test_no_gaps():
+    groups = {("service", "app"): ["10.0.0.1"]}
+    nodes = [node(1, {"app": {"active": True}, "gone": {}}), node(2)]
+    assert _found.gaps(nodes, DEFINED, groups) == []
+
+
+def test_every_gap_is_told_at_once_by_name():
+    groups = {("service", "app"): ["10.0.0.1", "10.0.0.2", "10.0.0.3"], ("container", "nova_api"): []}
+    nodes = [node(1), node(2, {"app": {"active": False, "unit": ["app"]}}), node(3, error="timed out"), node(4, error="refused")]
+    assert _found.gaps(nodes, {"service": {"app", "gone"}, "container": {"nova_api"}}, groups) == [
+        "10.0.0.3 (10.0.0.3) does not answer: timed out",
+        "10.0.0.4 (10.0.0.4) does not answer: refused",
+        "service app is not on 10.0.0.1",
+        "service app is on 10.0.0.2, but does not run (app)",
+        "service gone is on none of the nodes that answer",
+        "container nova_api is said to be on no node at all",
+    ]
+
+
+def test_the_table_names_nodes_and_services():
+    nodes = [node(1, {"mysql": UNIT}), node(2, {"mysql": {**UNIT, "active": False}}), node(3, error="timed out")]
+    nodes[0].lacking = ["docker ps: permission denied"]
+    assert _found.table(nodes) == [
+        "node      address   mac                answers",
+        "10.0.0.1  10.0.0.1  aa:bb:cc:dd:ee:01  in part: docker ps: permission denied",
+        "10.0.0.2  10.0.0.2  aa:bb:cc:dd:ee:02  yes",
+        "10.0.0.3  10.0.0.3  -                  no: timed out",
+        "",
+        "service  as       hosts",
+        "mysql    mariadb  10.0.0.1 10.0.0.2 (down)",
+    ]
+
+
+@pytest.mark.parametrize("look", [{}, {"failed": True, "msg": "x"}, {"unreachable": True}])
+def test_no_answer_is_no_answer(look):
+    assert _found.seen("a", {}, look).found is None
