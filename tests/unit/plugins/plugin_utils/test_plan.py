@@ -265,7 +265,8 @@ def test_a_plan_from_elsewhere(change, code):
     assert caught.value.code == code
 
 
-WORDS = "kill freeze reboot nova-api mysql own-api service nodes node one all 2 9 50% of on and except in with for 5 seconds ctl1 ctl2 cmp1 nobody compute not".split()
+WORDS = """kill freeze reboot nova-api mysql own-api service nodes node one all 2 9 50% of on and except in with for 5 seconds
+ctl1 ctl2 cmp1 nobody compute not""".split()
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join), st.lists(st.sampled_from(HOSTS), unique=True), st.text(max_size=5))
