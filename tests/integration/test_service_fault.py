@@ -238,7 +238,7 @@ def test_check_mode_says_what_would_be_hit_and_touches_nothing(spare):
     assert answer["changed"] is True
     assert f"memcached[{pids[0]}]" in answer["msg"]
     assert answer["undo"] == {"state": "planned", "deadline": None, "steps": [f"continue memcached[{pids[0]}]"]}
-    assert f"memcached[{pids[0]}] (S)" in answer["diff"]["before"]
+    assert f"memcached[{pids[0]}] (S)" in answer.output.split("spare |")[0]
     assert spare.processes("memcached") == pids and "T" not in spare.states(pids).values()
 
 

@@ -120,13 +120,19 @@ def own_chain():
     return chain
 
 
-def _shells_of_ansible(chain):
-    """Command lines of our own chain: they may quote the pattern that we look for."""
-    return {command_line(pid) for pid in chain}
+def _carriers():
+    """Our own chain below sshd or PID 1: shells and programs that may quote the pattern that we look for."""
+    found = []
+    for pid in own_chain():
+        now = _stat(pid)
+        if pid == 1 or (now and now[0].comm == "sshd"):
+            break
+        found.append(pid)
+    return found
 
 
 def matching(pattern):
-    """Processes whose command line matches a regular expression, our own chain left out."""
+    """Processes whose command line matches a regular expression; those that carry this task and quote it are left out."""
     try:
         compiled = re.compile(pattern)
     except re.error as exc:
@@ -134,12 +140,11 @@ def matching(pattern):
             "'%s' is not a regular expression: %s." % (pattern, exc), code="bad_pattern",
             hint="Mend 'grep'; it is matched against the whole command line.",
         ) from exc
-    chain = own_chain()
-    ours = _shells_of_ansible(chain)
+    carriers = _carriers()
     found = []
     for pid in every():
         line = command_line(pid)
-        if line and pid not in chain and line not in ours and compiled.search(line):
+        if line and pid not in carriers and compiled.search(line):
             process = lookup(pid)
             if process:
                 found.append(process)
