@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import uuid
 
 from . import _journal, _proc, _runner, _steps, _supervisor
 from ._errors import FaultlineError
@@ -130,7 +129,7 @@ def _preview(fault, duration, check_mode):
 def _journalled(fault, duration):
     """Write the record, undo included, to disk."""
     _journal.make_folders()
-    fault_id = "%s-%s" % (fault.action, uuid.uuid4().hex[:8])
+    fault_id = "%s-%s" % (fault.action, os.urandom(4).hex())
     record = {
         "version": 1, "id": fault_id, "kind": fault.kind, "action": fault.action, "subject": fault.subject,
         "state": "armed", "boot": _journal.boot(), "armed_at": _journal.now(), "injected_at": None, "undone_at": None,

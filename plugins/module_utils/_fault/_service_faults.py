@@ -113,6 +113,7 @@ class _Hit(ServiceFault):
         back = _proc.wait_until(self._back, patience if expected is not False else 0, pause=0.05)
         after = time.monotonic() - self.started
         new = [process for process in self.service.processes() if process not in self.processes]
+        self.service.look_again()
         why = "" if back else self.service.describe() + (
             ", and nothing is set to restart it" if expected is False else
             ", not listening on %s" % _words(sorted("%s %d" % port for port in self.ports - _proc.listening_ports())) if new else "")
@@ -402,6 +403,7 @@ class _Heal(ServiceFault):
                 )
 
     def prove(self, record):
+        self.service.look_again()
         return {"undone": [other["id"] for other in self.records], "state": self.service.describe()}
 
 

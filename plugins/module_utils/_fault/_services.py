@@ -32,6 +32,9 @@ class Service:
         """Look the service up; FaultlineError (not_found) when this host does not have it."""
         raise NotImplementedError
 
+    def look_again(self):
+        """Forget what was known of its state."""
+
     def processes(self):
         """Its live processes, children too."""
         raise NotImplementedError
@@ -109,17 +112,18 @@ class SystemService(Service):
             found.update(unit.processes())
         return sorted(found, key=lambda process: process.pid)
 
-    def _fresh(self):
+    def look_again(self):
+        """Ask systemd for the units' present state."""
         self.units = _systemd.show([unit.name for unit in self.units])
-        return self.units
 
     @property
     def up(self):
-        return all(unit.active for unit in self._fresh())
+        self.look_again()
+        return all(unit.active for unit in self.units)
 
     def describe(self):
         words = []
-        for unit in self._fresh():
+        for unit in self.units:
             inside = ", ".join("%s (%s)" % (process, process.state) for process in unit.processes())
             words.append("%s: %s (%s)%s" % (unit.name, unit.state, unit.substate, ", " + inside if inside else ""))
         return "; ".join(words)
@@ -228,12 +232,17 @@ class SysvService(ProcessService):
 
 
 def service(name, driver, definition):
-    """The Service of a definition; where no unit of a system_service exists, its grep still finds what runs."""
+    """The Service of a definition, found on this host; FaultlineError when it is not here. Where no unit of a system_service
+    exists, its grep still finds what runs."""
     if driver == "linux_service":
         driver = "system_service" if _systemd.booted() else "sysv"
-    if driver == "system_service" and definition.get("grep") and _systemd.booted():
-        if not _systemd.choose(definition.get("unit") or [name]) and _proc.matching(definition["grep"]):
-            driver = "process"
     found = {"system_service": SystemService, "process": ProcessService, "sysv": SysvService}[driver](name, definition)
-    found.find()
+    try:
+        found.find()
+    except FaultlineError as exc:
+        if driver != "system_service" or exc.code != "not_found" or not definition.get("grep"):
+            raise
+        found = ProcessService(name, definition)
+        if not found.processes():
+            raise
     return found

@@ -31,7 +31,9 @@ def unit_name(fault_id):
 
 def _source(module):
     """A module's text, from a file or from the zip that Ansible made of it."""
-    return module.__spec__.loader.get_source(module.__spec__.name)
+    source = module.__spec__.loader.get_source(module.__spec__.name)
+    # Ansible's own loader on the controller gives bytes
+    return source.decode() if isinstance(source, bytes) else source
 
 
 def install_runner():

@@ -1,0 +1,311 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The engine's path, with a fault that only plays: what is written when, and what each failure means."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from ansible_collections.faultline.openstack.plugins.module_utils._fault import (
+    _care,
+    _engine,
+    _journal,
+    _module,
+    _nft,
+    _proc,
+    _runner,
+    _steps,
+    _supervisor,
+    _sweeper,
+    _systemd,
+)
+from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
+
+
+class World:
+    """The thing that the playing fault breaks."""
+
+    broken = False
+    stubborn = False
+
+
+class Mend:
+    @staticmethod
+    def undo(step):
+        if World.stubborn:
+            raise FaultlineError("it will not")
+        World.broken = False
+
+    @staticmethod
+    def held(step):
+        return World.broken
+
+    @staticmethod
+    def residue(step):
+        return "still broken" if World.broken else ""
+
+
+class Break(_engine.Fault):
+    kind = "world"
+    action = "break"
+    subject = "the world"
+    reversible = True
+    proven = True
+
+    def resolve(self):
+        pass
+
+    def targets(self):
+        return [{"world": 1}]
+
+    def steps(self, fault_id):
+        return [{"type": "mend", "claim": "world"}]
+
+    def inject(self, record):
+        assert _journal.load_open(record["id"])["state"] == "armed", "not on disk before the injection"
+        World.broken = True
+
+    def prove(self, record):
+        if not self.proven:
+            raise FaultlineError("it is whole", code="unproven")
+        return {"seen": True}
+
+    def after(self):
+        return "broken"
+
+
+@pytest.fixture(autouse=True)
+def host(tmp_path, monkeypatch):
+    """A journal of our own, and a supervisor that does nothing."""
+    monkeypatch.setattr(_journal, "HOME", str(tmp_path / "faultline"))
+    monkeypatch.setitem(_steps.STEPS, "mend", Mend)
+    monkeypatch.setattr(_steps, "describe", lambda step: "mend the world")
+    monkeypatch.setattr(_supervisor, "arm", lambda record: {"type": "none"})
+    monkeypatch.setattr(_sweeper, "remove", lambda: None)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(World, "broken", False)
+    monkeypatch.setattr(World, "stubborn", False)
+    return tmp_path / "faultline"
+
+
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="the journal is root's")
+
+
+@needs_root
+def test_a_fault_is_journalled_injected_and_undone():
+    result = _engine.perform(Break(), duration=300)
+    assert World.broken and result["undo"]["state"] == "armed" and result["proof"] == {"seen": True}
+    record = _journal.load_open(result["fault"]["id"])
+    assert record["state"] == "injected" and record["deadline"]
+    after = _runner.undo(record["id"])
+    assert not World.broken and after["state"] == "undone" and after["held"] is True and after["residue"] == []
+    assert _journal.open_records() == [] and [r["id"] for r in _journal.closed_records()] == [record["id"]]
+    assert _runner.undo(record["id"]) is None
+
+
+@needs_root
+def test_an_unproven_fault_is_undone():
+    fault = Break()
+    fault.proven = False
+    with pytest.raises(FaultlineError, match="it is whole"):
+        _engine.perform(fault)
+    assert not World.broken and _journal.open_records() == []
+
+
+@needs_root
+def test_an_unproven_fault_that_cannot_be_undone_says_both():
+    fault = Break()
+    fault.proven = False
+    World.stubborn = True
+    with pytest.raises(FaultlineError) as caught:
+        _engine.perform(fault)
+    assert "it is whole" in caught.value.message and "could not be undone wholly: mend the world: it will not" in caught.value.message
+    assert [record["state"] for record in _journal.open_records()] == ["residue"]
+
+
+@needs_root
+def test_what_cannot_be_armed_is_not_injected(monkeypatch):
+    def fails(record):
+        raise FaultlineError("no", code="not_armed")
+
+    monkeypatch.setattr(_supervisor, "arm", fails)
+    with pytest.raises(FaultlineError) as caught:
+        _engine.perform(Break())
+    assert caught.value.code == "not_armed" and not World.broken and _journal.open_records() == []
+
+
+@needs_root
+def test_check_mode_plans_and_writes_nothing(host):
+    result = _engine.perform(Break(), duration=3, check_mode=True)
+    assert result["changed"] is True and result["undo"] == {"state": "planned", "deadline": None, "steps": ["mend the world"]}
+    assert not World.broken and not host.exists()
+
+
+def test_faults_need_root(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(FaultlineError) as caught:
+        _engine.perform(Break())
+    assert caught.value.text == "Faults need root on the target. Set become: true."
+
+
+@needs_root
+def test_a_claim_of_another_open_fault_is_left_to_it():
+    first = _engine.perform(Break(), duration=300)["fault"]["id"]
+    second = _engine.perform(Break(), duration=300)["fault"]["id"]
+    assert _runner.undo(first)["left_to"] == [second]
+    assert World.broken
+    assert _runner.undo(second)["left_to"] == []
+    assert not World.broken
+
+
+@needs_root
+def test_residue_keeps_the_journal_open_until_an_undo_succeeds():
+    fault_id = _engine.perform(Break(), duration=300)["fault"]["id"]
+    World.stubborn = True
+    after = _runner.undo(fault_id)
+    assert after["state"] == "residue" and after["residue"] == ["mend the world: it will not"]
+    with pytest.raises(FaultlineError) as caught:
+        _care.undo(everything=True)
+    assert caught.value.code == "residue" and caught.value.details["residue"] == [f"{fault_id}: mend the world: it will not"]
+    World.stubborn = False
+    assert _care.undo(fault_id=fault_id)["undone"] == [fault_id]
+    assert _care.info()["open"] == []
+
+
+@needs_root
+def test_the_sweeper_undoes_only_what_an_earlier_boot_left(monkeypatch):
+    old = _engine.perform(Break(), duration=300)["fault"]["id"]
+    assert _runner.sweep() == 0 and World.broken
+    monkeypatch.setattr(_journal, "boot", lambda: "a later boot")
+    monkeypatch.setattr(_runner, "run", lambda *args, **kwargs: None)
+    assert _runner.sweep() == 0 and not World.broken
+    assert _journal.load(old)["state"] == "undone"
+
+
+@needs_root
+def test_a_record_on_a_full_disk_is_written_in_its_own_place(monkeypatch):
+    fault_id = _engine.perform(Break(), duration=300)["fault"]["id"]
+    monkeypatch.setattr(_journal, "_write_new", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    assert _runner.undo(fault_id)["state"] == "undone"
+    assert _journal.load(fault_id)["state"] == "undone"
+
+
+@needs_root
+def test_no_journal_no_fault(monkeypatch):
+    monkeypatch.setattr(_journal, "_write_new", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(FaultlineError, match="the disk is full. Nothing was touched."):
+        _engine.perform(Break())
+    assert not World.broken
+
+
+@needs_root
+@pytest.mark.parametrize("spoil", ["mode", "link", "content", "id"])
+def test_a_record_that_is_not_root_s_alone_is_not_believed(host, spoil):
+    fault_id = _engine.perform(Break(), duration=300)["fault"]["id"]
+    path = host / "open" / f"{fault_id}.json"
+    if spoil == "mode":
+        path.chmod(0o666)
+    elif spoil == "link":
+        path.rename(host / "elsewhere")
+        path.symlink_to(host / "elsewhere")
+    elif spoil == "content":
+        path.write_text("{")
+    else:
+        path.write_text(json.dumps({"id": "break-00000000"}))
+    with pytest.raises((FaultlineError, OSError)):
+        _runner.undo(fault_id)
+    assert World.broken
+
+
+@needs_root
+def test_the_oldest_closed_records_are_forgotten(monkeypatch):
+    monkeypatch.setattr(_journal, "_KEPT", 2)
+    ids = []
+    for _round in range(4):
+        ids.append(_engine.perform(Break())["fault"]["id"])
+        os.utime(_journal._path("open", ids[-1] + ".json"), (_round, _round))
+        _runner.undo(ids[-1])
+    assert len(_journal.closed_records()) == 2
+
+
+def test_an_unknown_step_is_an_error_never_skipped():
+    with pytest.raises(FaultlineError, match="unknown type 'burn'"):
+        _steps.kind({"type": "burn"})
+
+
+@pytest.mark.parametrize(("value", "pairs"), [
+    (None, []),
+    ([], []),
+    (["tcp", 3306], [("tcp", 3306)]),
+    (["TCP", "3306"], [("tcp", 3306)]),
+    ("udp/53", [("udp", 53)]),
+    ("5000", [("tcp", 5000)]),
+    (5000, [("tcp", 5000)]),
+    ([5000, 5001], [("tcp", 5000), ("tcp", 5001)]),
+    ([["tcp", 1], ["udp", 2]], [("tcp", 1), ("udp", 2)]),
+])
+def test_ports_in_all_their_forms(value, pairs):
+    assert _module.ports(value) == pairs
+
+
+@pytest.mark.parametrize("value", ["http", ["tcp", "http"], 0, 65536, ["icmp", 1], "tcp/1/2", [["tcp"]], -5])
+def test_a_port_that_is_none_is_refused(value):
+    with pytest.raises(FaultlineError) as caught:
+        _module.ports(value)
+    assert caught.value.code == "bad_port" and repr(value) in caught.value.message
+
+
+@pytest.mark.parametrize(("restart", "number", "back"), [
+    ("no", 9, False), ("always", 15, True), ("on-failure", 9, True), ("on-failure", 15, False), ("on-abnormal", 6, True), ("on-success", 9, False),
+])
+def test_which_signals_a_unit_comes_back_from(restart, number, back):
+    assert _systemd.Unit({"Restart": restart}).comes_back_from(number) is back
+
+
+@pytest.mark.parametrize(("name", "unit"), [
+    ("keystone", "keystone.service"), ("keystone.service", "keystone.service"), ("a.socket", "a.socket"),
+    ("devstack@n-api", "devstack@n-api.service"), ("kolla.api", "kolla.api.service"),
+])
+def test_unit_names(name, unit):
+    assert _systemd.unit_name(name) == unit
+
+
+@pytest.mark.parametrize(("text", "family", "address"), [
+    ("0100007F", 2, "127.0.0.1"), ("00000000", 2, "0.0.0.0"), ("00000000000000000000000001000000", 10, "::1"),
+])
+def test_addresses_of_proc(text, family, address):
+    assert _proc._address(text, family) == address
+
+
+def test_own_processes_are_known_by_pid_and_start():
+    me = _proc.lookup(os.getpid())
+    assert me.alive and me.state == "R"
+    stranger = _proc.Process(me.pid, me.start + 1, me.comm)
+    assert not stranger.alive and stranger.send(0) is False
+    assert os.getpid() in _proc.own_chain() and 1 in _proc.own_chain()
+
+
+def test_only_tables_of_ours_are_deleted():
+    with pytest.raises(FaultlineError, match="'filter' is not a table of ours"):
+        _nft.delete("filter")
+
+
+def test_command_lines_of_units_are_refused_rather_than_quoted():
+    with pytest.raises(FaultlineError, match="cannot stand in a unit's command line"):
+        _supervisor._line(["/usr/bin/python3", "a b"])
+
+
+@needs_root
+def test_the_runner_s_program_is_whole():
+    """What arming installs runs alone, with nothing of Ansible or of this checkout in sight."""
+    _journal.make_folders()
+    program = _supervisor.install_runner()
+    assert _supervisor.install_runner() == program
+    done = subprocess.run([*program, "no-such-command"], capture_output=True, text=True, check=False, cwd="/", env={})
+    assert done.returncode == 2 and "sweep" in done.stderr
