@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import time
 
 import pytest
+import yaml
 from lab_nodes import JOURNAL, ROOT, wait_for
 
 
@@ -298,6 +300,44 @@ def test_a_table_of_ours_that_lost_its_journal_is_found_and_healed(spare):
     assert spare.call("os_fault_info", {})["orphans"] == ["nftables table inet faultline_unplug_deadbeef"]
     assert spare.call("os_fault_undo", {"all": True})["changed"] is True
     assert "deadbeef" not in spare.sh("nft list tables")
+
+
+def test_rules_that_a_firewall_reload_wiped_away_are_told(spare):
+    playing = spare.start("os_service_fault", {"service": "memcached", "action": "unplug", "duration": 5, "wait": True})
+    fault_id = wait_for(spare.open_faults)[0]
+    wait_for(lambda: spare.record(fault_id)["proof"])
+    spare.sh(f"nft delete table inet {spare.record(fault_id)['proof']['table']}")
+    assert playing.wait(60) != 0
+    assert spare.record(fault_id)["held"] is False and spare.record(fault_id)["state"] == "undone"
+
+
+def test_heal_names_the_host_that_is_not_healed_and_heals_the_others(lab, spare, clean, tmp_path):
+    """One undo of three fails, and one host does not answer at all."""
+    hosts = yaml.safe_load((ROOT / ".lab/inventory.yml").read_text())["all"]
+    merged = {name: {**hosts["vars"], **hosts["hosts"][name]} for name in ("ctl1", "ctl2")}
+    merged["spare"] = yaml.safe_load(pathlib.Path(spare.inventory).read_text())["all"]["hosts"]["spare"]
+    merged["dead"] = {**merged["ctl1"], "ansible_host": "10.71.255.254", "ansible_ssh_timeout": 3}
+    inventory = tmp_path / "four.yml"
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": merged}}))
+    stubborn = {"driver": "process", "grep": "^sleep 97531$", "start_cmd": "test -e /run/may-start && { setsid sleep 97531 >/dev/null 2>&1 & }"}
+    spare.sh("setsid sleep 97531 >/dev/null 2>&1 &")
+    with clean(lab["ctl1"]), clean(lab["ctl2"]):
+        lab["ctl1"].fault("memcached", "freeze", duration=300)
+        lab["ctl2"].fault("memcached", "unplug", duration=300)
+        fault_id = spare.fault("stubborn", "terminate", duration=300, **stubborn)["fault"]["id"]
+        heal = ["ansible-playbook", "faultline.openstack.heal", "-i", str(inventory)]
+        done = subprocess.run(heal, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode != 0
+        assert "spare is not healed" in done.stdout and "dead does not answer" in done.stdout
+        assert not lab["ctl1"].open_faults() and not lab["ctl2"].open_faults()
+        assert spare.record(fault_id)["state"] == "residue"
+        spare.sh("touch /run/may-start")
+        del merged["dead"]
+        inventory.write_text(yaml.safe_dump({"all": {"hosts": merged}}))
+        done = subprocess.run(heal, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert not spare.open_faults()
+    spare.sh("rm /run/may-start; pkill -f '^sleep 97531$'")
 
 
 @pytest.fixture(scope="module")

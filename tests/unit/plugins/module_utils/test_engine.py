@@ -130,6 +130,13 @@ def test_an_unproven_fault_that_cannot_be_undone_says_both():
 
 
 @needs_root
+def test_a_jump_of_the_wall_clock_moves_no_deadline(monkeypatch):
+    fault_id = _engine.perform(Break(), duration=300)["fault"]["id"]
+    monkeypatch.setattr(_journal.time, "time", lambda: 4102444800.0)
+    assert 290 < _runner.remaining(fault_id) <= 300
+
+
+@needs_root
 def test_what_cannot_be_armed_is_not_injected(monkeypatch):
     def fails(record):
         raise FaultlineError("no", code="not_armed")
