@@ -34,7 +34,9 @@ def make_node(lab, tmp_path_factory):
         container = f"faultline-test-{name}"
         subprocess.run(["docker", "rm", "--force", "--volumes", container], capture_output=True, check=False)
         command = [*recipe["argv"], "--name", container, "--hostname", name, *options, recipe["image"]]
-        subprocess.run(command if boots else command + ["sh", "-c", "mkdir -p /run/sshd && /usr/local/sbin/faultline-node && exec /usr/sbin/sshd -D"], check=True, capture_output=True)
+        if not boots:
+            command += ["sh", "-c", "mkdir -p /run/sshd && /usr/local/sbin/faultline-node && exec /usr/sbin/sshd -D"]
+        subprocess.run(command, check=True, capture_output=True)
         made.append(container)
         address = subprocess.run(
             ["docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", container],

@@ -253,8 +253,11 @@ def test_a_fault_that_something_else_ended_early_is_told(spare):
 
 
 def test_an_undo_that_fails_stays_open_says_so_and_is_tried_again(spare):
-    spare.sh("printf '#!/bin/sh\\ntest -e /run/may-start && exec sleep 13579\\n' > /usr/local/bin/stubborn; chmod +x /usr/local/bin/stubborn; touch /run/may-start")
-    options = {"driver": "process", "grep": "^sleep 13579$", "start_cmd": "setsid /usr/local/bin/stubborn >/dev/null 2>&1 & sleep 0.2; pgrep -f '^sleep 13579$'"}
+    options = {
+        "driver": "process", "grep": "^sleep 13579$",
+        "start_cmd": "test -e /run/may-start && { setsid sleep 13579 >/dev/null 2>&1 & }",
+    }
+    spare.sh("touch /run/may-start")
     try:
         spare.fault("stubborn", "start", **options)
         spare.sh("rm /run/may-start")
@@ -270,7 +273,7 @@ def test_an_undo_that_fails_stays_open_says_so_and_is_tried_again(spare):
         spare.wait_healed(120)
         assert spare.record(answer["fault"]["id"])["state"] == "undone"
     finally:
-        spare.sh("touch /run/may-start; pkill -f '^sleep 13579$'; rm -f /usr/local/bin/stubborn /run/may-start", check=False)
+        spare.sh("touch /run/may-start; pkill -f '^sleep 13579$'; rm -f /run/may-start", check=False)
 
 
 def test_foreign_tables_stay_as_they_were_and_do_not_weaken_ours(spare):

@@ -134,8 +134,8 @@ def _journalled(fault, duration):
         "version": 1, "id": fault_id, "kind": fault.kind, "action": fault.action, "subject": fault.subject,
         "state": "armed", "boot": _journal.boot(), "armed_at": _journal.now(), "injected_at": None, "undone_at": None,
         "duration": duration, "deadline": None, "deadline_clock": None if duration is None else _journal.clock() + duration,
-        "names": sorted({fault.subject} | set(fault.names)), "targets": fault.targets(), "steps": [], "before": fault.before(), "proof": {}, "residue": [], "held": None,
-        "supervisor": {},
+        "names": sorted({fault.subject} | set(fault.names)), "targets": fault.targets(), "steps": [], "before": fault.before(),
+        "proof": {}, "residue": [], "held": None, "supervisor": {},
     }
 
     def free():
