@@ -14,7 +14,7 @@ version_added: 0.1.0
 short_description: What a look at all nodes has found
 description:
   - Puts together what M(faultline.openstack.os_cloud_facts) has found on many hosts.
-  - The playbooks P(faultline.openstack.discover#playbook) and P(faultline.openstack.verify#playbook) are made of it.
+  - The playbooks C(faultline.openstack.discover) and C(faultline.openstack.verify) are made of it.
 options:
   _input:
     description: The variable C(hostvars).

@@ -133,6 +133,7 @@ def config(nodes, source=None, name="os-faults.yaml"):
     """
     written = {key: copy.deepcopy(plain(source[key])) for key in _config.SECTIONS if source and key in source}
     cloud = _config.parse(written, name) if written else None
+    nodes = _with_others(nodes, cloud)
     written["cloud_management"] = {"driver": "universal"}
     written["node_discover"] = {"driver": "node_list", "args": [_node(node, nodes, cloud) for node in nodes]}
     units: dict = dict((written.get("faultline") or {}).get("units") or {})
@@ -152,6 +153,16 @@ def config(nodes, source=None, name="os-faults.yaml"):
         written["faultline"] = extra
     first = ("cloud_management", "node_discover", "services", "containers", "power_managements", "faultline")
     return {key: written[key] for key in first if key in written}
+
+
+def _with_others(nodes, cloud):
+    """The nodes of the source in their order, those that nobody looked at included; then any others."""
+    looked = {node.name: node for node in nodes}
+    said = [
+        Seen(name=each.name, ip=each.ip, auth=each.auth, fqdn=each.fqdn, mac=each.mac, libvirt_name=each.libvirt_name)
+        for each in (cloud.nodes if cloud else [])
+    ]
+    return [looked.pop(node.name, node) for node in said] + list(looked.values())
 
 
 def _node(node, nodes, cloud):

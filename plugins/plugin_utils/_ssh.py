@@ -105,7 +105,10 @@ def _run(argv, text, environment, timeout):
 def _answer(code, out, err):
     for line in reversed(out.splitlines()):
         if line.startswith(_MARK):
-            return json.loads(line[len(_MARK) :])
+            try:
+                return json.loads(line[len(_MARK) :])
+            except ValueError:
+                raise ProbeError("its answer cannot be read") from None
     said = [line.strip() for line in err.splitlines() if line.strip() and not line.startswith("Warning: Permanently")]
     raise ProbeError((said or [f"ssh ended with {code} and said nothing"])[-1][:300])
 
@@ -118,6 +121,6 @@ def probe_all(nodes, spec, settings, forks):
         for task in concurrent.futures.as_completed(tasks):
             try:
                 answers[tasks[task]] = {"found": task.result()}
-            except (ProbeError, OSError, ValueError) as exc:
+            except (ProbeError, OSError) as exc:
                 answers[tasks[task]] = {"error": str(exc)}
     return answers

@@ -81,6 +81,12 @@ def test_the_found_file_keeps_the_rest_and_is_valid():
     assert cloud.services["mysql"].hosts == ["n1.example.org", "n2.example.org"]
 
 
+def test_a_node_that_nobody_looked_at_stays():
+    written = _found.config([node(2, {"mysql": UNIT})], SOURCE)
+    assert [each["ip"] for each in written["node_discover"]["args"]] == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+    assert written["services"]["app"]["hosts"] == ["10.0.0.1", "10.0.0.3"]
+
+
 def test_the_units_of_a_service_in_several_parts_are_kept():
     units = ["devstack@neutron-api", "devstack@neutron-rpc-server"]
     written = _found.config([node(1, {"neutron-server": {"driver": "system_service", "unit": units, "grep": "x"}})])
