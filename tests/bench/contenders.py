@@ -30,14 +30,14 @@ class Contender:
     def hang_up(self) -> None:
         """The next command has to connect anew."""
         for socket in self.sockets.iterdir():
-            subprocess.run(["ssh", "-O", "exit", "-S", str(socket), "any"], capture_output=True)
+            subprocess.run(["ssh", "-O", "exit", "-S", str(socket), "any"], capture_output=True, check=False)
 
     def time(self, argv: list[str], log: pathlib.Path) -> float:
         environment = {**os.environ, **self.environment, "PATH": f"{self.path}:{os.environ['PATH']}"}
         with open(log, "w", encoding="utf-8") as out:
             start = time.monotonic()
             done = subprocess.run(
-                argv, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, timeout=900
+                argv, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, timeout=900, check=False,
             )
             wall = time.monotonic() - start
         if done.returncode:

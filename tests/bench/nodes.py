@@ -39,7 +39,7 @@ class Nodes:
     def run(self, node: dict, command: str, text: str | None = None) -> str:
         done = subprocess.run(
             [*self._ssh, node["fqdn"], command], input=text, stdin=None if text else subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=120,
+            capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"{node['fqdn']}: {command}: {done.stderr.strip()}")
