@@ -18,6 +18,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._fault._errors import FaultlineError
+from ..module_utils._sentence_arguments import sentence_arguments
 from ..plugin_utils import _plan, _sentence
 from ..plugin_utils._fill import fill_service
 from ..plugin_utils._run import fail, guarded_host, host_variables
@@ -27,19 +28,6 @@ _RUN = secrets.token_hex(16)
 _sentence.warm_up()  # once, for all of them
 
 _PASSED_ON = ("wait", "wait_timeout", "recovery_timeout", "signal")
-_OPTIONS = {
-    "do": {"type": "raw", "required": True},
-    "seed": {"type": "str"},
-    "among": {"type": "list", "elements": "str"},
-    "plan": {"type": "dict"},
-    "plan_only": {"type": "bool", "default": False},
-    "plan_file": {"type": "path"},
-    "skip_unmapped": {"type": "bool", "default": False},
-    "signal": {"type": "str"},
-    "wait": {"type": "bool", "default": False},
-    "wait_timeout": {"type": "float"},
-    "recovery_timeout": {"type": "float"},
-}
 
 
 class ActionModule(ActionBase):
@@ -49,7 +37,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         del tmp
         result = super().run(task_vars=task_vars)
-        args = self.validate_argument_spec(_OPTIONS)[1]
+        args = self.validate_argument_spec(sentence_arguments())[1]
         result["sentence"] = args["do"]
         try:
             return {**result, **(self.plan(args, task_vars) if args["plan_only"] else self.inject(args, task_vars))}

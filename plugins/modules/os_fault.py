@@ -276,14 +276,14 @@ failure:
   type: dict
 """
 
-import json
-import sys
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._sentence_arguments import sentence_arguments
 
 
 def main():
-    message = "os_fault is an action of the controller. Call it as faultline.openstack.os_fault, with the collection installed there."
-    print(json.dumps({"failed": True, "changed": False, "msg": message}))
-    sys.exit(1)
+    module = AnsibleModule(argument_spec=sentence_arguments(), supports_check_mode=True)
+    module.fail_json(msg="os_fault is an action of the controller. Call it as faultline.openstack.os_fault, with the collection installed there.")
 
 
 if __name__ == "__main__":

@@ -22,9 +22,8 @@ from ._nearest import nearest
 try:
     import lark
     import lark.lexer
-except ImportError as exc:
+except ImportError:
     lark = None
-    LARK_IMPORT_ERROR = exc
 
 GRAMMAR = pathlib.Path(__file__).with_name("_sentence.lark")
 LONGEST_TEXT = 1000
@@ -188,7 +187,7 @@ def _parser():
             "Sentences need the Python library lark, which is not installed for the Python that runs Ansible.",
             code="missing_library",
             hint=f"Install it with: {sys.executable} -m pip install lark",
-            details={"library": "lark", "python": sys.executable, "error": str(LARK_IMPORT_ERROR)},
+            details={"library": "lark", "python": sys.executable},
         )
     return lark.Lark(
         GRAMMAR.read_text(encoding="ascii"), start="sentence", parser="lalr", lexer=_word_lexer(), maybe_placeholders=False

@@ -154,10 +154,13 @@ def test_a_list_is_for_plans_only(play):
     assert done.results["n1"]["msg"].startswith("A sentence is text, not a list.")
 
 
-def test_the_stub_fails_clearly_as_a_module(root):
-    done = subprocess.run(["python", root / "plugins/modules/os_fault.py"], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "os_fault is an action of the controller" in json.loads(done.stdout)["msg"]
+def test_the_stub_fails_clearly_as_a_module(capsys):
+    from ansible.module_utils.testing import patch_module_args
+    from ansible_collections.faultline.openstack.plugins.modules import os_fault
+
+    with patch_module_args({"do": MANY}), pytest.raises(SystemExit):
+        os_fault.main()
+    assert "os_fault is an action of the controller" in json.loads(capsys.readouterr().out)["msg"]
 
 
 # ---- disrupt ----------------------------------------------------------------------------------------------------
