@@ -415,7 +415,7 @@ def _nodes(data, args, shared, problems):
             problems.append(problem("node_discover", "nothing", "a mapping with driver and args: the nodes of the cloud"))
     seen: dict = {}
     for path, node in listed_nodes:
-        for what in {node.ip, node.name}:
+        for what in dict.fromkeys((node.ip, node.name)):
             if what in seen:
                 problems.append(problem(path, f"'{what}' again", f"a node of its own; {seen[what]} has that already"))
             seen.setdefault(what, path)

@@ -73,13 +73,17 @@ def fixture_fake_ssh(tmp_path):
     return make
 
 
+def probe_one(*args, **over):
+    return next(iter(probe_all(*args, **over).values()))
+
+
 def probe_all(executable, nodes=1, timeout=8.0, auth=None):
     known = [Node(f"10.0.0.{number}", auth=auth or {"username": "root"}) for number in range(1, nodes + 1)]
     return _ssh.probe_all(known, SPEC, settings(executable=executable, timeout=timeout), 50)
 
 
 def test_what_a_node_says_is_found(fake_ssh):
-    (answer,) = probe_all(fake_ssh("echo 'a greeting of the login shell'")).values()
+    answer = probe_one(fake_ssh("echo 'a greeting of the login shell'"))
     assert answer["found"]["services"] == {} and answer["found"]["complete"] in (True, False)
 
 
@@ -92,7 +96,7 @@ def test_all_nodes_are_asked_at_once(fake_ssh):
 
 def test_a_node_that_hangs_has_a_deadline_and_leaves_nothing(fake_ssh, tmp_path):
     begin = time.monotonic()
-    (answer,) = probe_all(fake_ssh(f"sleep 321 & echo $! > {tmp_path}/pid; wait"), timeout=1.0).values()
+    answer = probe_one(fake_ssh(f"sleep 321 & echo $! > {tmp_path}/pid; wait"), timeout=1.0)
     assert answer == {"error": "no answer within 1 s"}
     assert time.monotonic() - begin < 5
     child = int((tmp_path / "pid").read_text())
@@ -118,13 +122,13 @@ def test_one_node_that_fails_is_not_fatal_to_the_others(fake_ssh):
 
 
 def test_an_ssh_that_is_not_there():
-    (answer,) = probe_all("/nonexistent/ssh").values()
+    answer = probe_one("/nonexistent/ssh")
     assert "No such file" in answer["error"]
 
 
 def test_a_password_is_answered_by_a_program_of_our_own(fake_ssh, tmp_path):
     before = f'$SSH_ASKPASS > {tmp_path}/said; stat -c %a $SSH_ASKPASS > {tmp_path}/mode; echo $SSH_ASKPASS > {tmp_path}/path'
-    (answer,) = probe_all(fake_ssh(before), auth={"username": "root", "password": "S3 'cret"}).values()
+    answer = probe_one(fake_ssh(before), auth={"username": "root", "password": "S3 'cret"})
     assert "found" in answer
     assert (tmp_path / "said").read_text() == "S3 'cret\n"
     assert (tmp_path / "mode").read_text() == "700\n"
@@ -144,9 +148,9 @@ def test_sudo_gets_the_password_only_where_it_asks(fake_ssh, tmp_path, asks):
         'exec "$@"\n'
     )
     sudo.chmod(sudo.stat().st_mode | stat.S_IXUSR)
-    (answer,) = probe_all(
+    answer = probe_one(
         fake_ssh(f"PATH={sudo.parent}:$PATH"), auth={"username": "stack", "become_password": "b'p w"}, timeout=15.0
-    ).values()
+    )
     assert "found" in answer, answer
     assert (tmp_path / "asked").exists() == asks
     if asks:
