@@ -45,7 +45,7 @@ lab: $(VENV)/.run ## Bring the lab up (PROFILE=mini); one that is up is used as 
 
 .PHONY: lab-down
 lab-down: $(VENV)/.run ## Take the lab away with all that it left
-	ansible-playbook faultline.openstack.lab_down
+	ansible-playbook faultline.openstack.lab_down -e lab_profile=$(PROFILE)
 
 .PHONY: venv
 venv: $(VENV)/.run ## Make .venv: the controller's Python, and the collection linked into it

@@ -1,0 +1,58 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What README.md and docs/ promise is there."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import textwrap
+
+import pytest
+import yaml
+from ansible_collections.faultline.openstack.plugins.plugin_utils import _config, _sentence
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(text):
+    """The indented blocks, in order."""
+    return [textwrap.dedent(found) for found in re.findall(r"(?:^    .*\n|^\n(?=    ))+", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_make_command_exists(page):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^    make ([a-z-]+)|`make ([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE):
+        name = "".join(target)
+        assert re.search(rf"^{name}:", makefile, re.MULTILINE), name
+
+
+def test_the_sentences_are_sentences():
+    (listed,) = [block for block in blocks(README) if block.strip().startswith("kill nova-api")]
+    told = re.findall(r'"fault": "([^"]+)"', README)
+    assert len(told) >= 2
+    for text in [*listed.strip().splitlines(), *told]:
+        _sentence.parse(text)
+
+
+def test_the_configuration_is_one():
+    (block,) = [block for block in blocks(README) if "node_discover:" in block]
+    written = block.partition("<<'X'\n")[2].partition("X\n")[0]
+    cloud = _config.parse(yaml.safe_load(written))
+    assert [node.ip for node in cloud.nodes] == ["192.0.2.11", "192.0.2.12"]
+
+
+def test_every_playbook_and_module_is_named():
+    for path in [*(ROOT / "playbooks").glob("[!_]*.yml"), *(ROOT / "plugins" / "modules").glob("[!_]*.py")]:
+        assert f"`{path.stem}`" in README, path.stem
