@@ -66,7 +66,8 @@ def make_node(lab, tmp_path_factory):
 @pytest.fixture(scope="session")
 def spare_node(make_node):
     """A node of our own with memcached, for what would disturb the cloud."""
-    node = make_node("spare")
+    # docker turns IPv6 off where its network has none
+    node = make_node("spare", "--sysctl=net.ipv6.conf.all.disable_ipv6=0")
     node.sh("systemctl enable -q --now memcached")
     return node
 
