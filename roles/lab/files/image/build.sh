@@ -8,6 +8,11 @@ set -euo pipefail
 image=$1 suite=$2 packages=$3 mirror=${4:-}
 here=$(dirname "$(readlink -f "$0")")
 
+# Two labs that come up at once need it only once.
+exec 9< "$0"
+flock 9
+if docker image inspect "$image" > /dev/null 2>&1; then exit 0; fi
+
 mmdebstrap --quiet --variant=minbase --include="$packages" \
     --aptopt='APT::Install-Recommends "false"' \
     --dpkgopt='path-exclude=/usr/share/man/*' \
@@ -17,7 +22,7 @@ mmdebstrap --quiet --variant=minbase --include="$packages" \
     --dpkgopt='path-include=/usr/share/doc/*/copyright' \
     --customize-hook="'$here/customize.sh' \"\$1\"" \
     "$suite" - ${mirror:+"$mirror"} |
-    "${DOCKER:-docker}" import \
+    docker import \
         --change 'ENV container=docker' \
         --change 'CMD ["/sbin/init"]' \
         --change 'LABEL faultline.image=node' \
