@@ -94,6 +94,10 @@ def host(tmp_path, monkeypatch):
     return tmp_path / "faultline"
 
 
+def disk_full(*args):
+    raise OSError(28, "No space left on device")
+
+
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="the journal is root's")
 
 
@@ -198,14 +202,14 @@ def test_the_sweeper_undoes_only_what_an_earlier_boot_left(monkeypatch):
 @needs_root
 def test_a_record_on_a_full_disk_is_written_in_its_own_place(monkeypatch):
     fault_id = _engine.perform(Break(), duration=300)["fault"]["id"]
-    monkeypatch.setattr(_journal, "_write_new", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(_journal, "_write_new", disk_full)
     assert _runner.undo(fault_id)["state"] == "undone"
     assert _journal.load(fault_id)["state"] == "undone"
 
 
 @needs_root
 def test_no_journal_no_fault(monkeypatch):
-    monkeypatch.setattr(_journal, "_write_new", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(_journal, "_write_new", disk_full)
     with pytest.raises(FaultlineError, match="the disk is full. Nothing was touched."):
         _engine.perform(Break())
     assert not World.broken
