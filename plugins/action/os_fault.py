@@ -87,14 +87,12 @@ class ActionModule(ActionBase):
 
     def plan_of(self, sentence, seed, args, task_vars, only=None):
         """The plan of one sentence as a dictionary, with the step of each chosen host, or of one host only."""
-        me, hostvars = task_vars["inventory_hostname"], task_vars["hostvars"]
+        cloud = _plan.Cloud(task_vars["groups"], task_vars["hostvars"])
         among = task_vars["ansible_play_hosts_all"] if args["among"] is None else args["among"]
-        plan = _plan.plan(
-            _sentence.parse(sentence), _plan.Cloud(task_vars["groups"], hostvars), among, seed, skip_unmapped=args["skip_unmapped"]
-        )
+        plan = _plan.plan(_sentence.parse(sentence), cloud, among, seed, skip_unmapped=args["skip_unmapped"])
         steps = {}
         for host in plan.targets if only is None else {only}.intersection(plan.targets):
-            known = host_variables(self, task_vars) if host == me else hostvars[host]
+            known = host_variables(self, task_vars) if host == only else cloud.definitions(host)
             filled = fill_service(plan.args, known) if plan.intent.kind == "service" else plan.args
             steps[host] = {"module": plan.module, "args": filled}
         return {**plan.as_dict(), "hosts": steps}

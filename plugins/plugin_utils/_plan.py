@@ -96,19 +96,25 @@ class Cloud:
         self.groups, self.hostvars = groups, hostvars
 
     def var(self, host, name):
-        """A variable of a host, or None."""
-        return self.hostvars[host].get(name)
+        """A variable or a fact of a host, or None."""
+        variables = self.hostvars[host]
+        if name in variables:
+            return variables[name]
+        return (variables.get("ansible_facts") or {}).get(name)  # where facts are not variables as well
 
     def names(self, kind):
-        """Every known name of a service, container or network, the user's own before those of the catalogue."""
-        plural = f"faultline_{kind}s"
+        """The names of the services, containers or networks that this cloud has, so far as anybody has said."""
         found = {}
         for host in self.groups["all"]:
-            for variable in (plural, f"faultline_{kind}_definitions"):
+            for variable in (f"faultline_{kind}s", f"faultline_{kind}_definitions"):
                 found.update(dict.fromkeys(map(str, self.var(host, variable) or ())))
         slugs = {group_name(kind, name) for name in (*found, *self.builtin(kind))}
         own = [group for group in self.groups if group.startswith(f"{kind}_") and group not in slugs]
-        return [*found, *(group.removeprefix(f"{kind}_") for group in own), *self.builtin(kind)]
+        return [*found, *(group.removeprefix(f"{kind}_") for group in own)]
+
+    def definitions(self, host):
+        """What _fill.py needs to know of a host."""
+        return {name: self.var(host, name) for name in ("faultline_services", "faultline_service_definitions")}
 
     @staticmethod
     def builtin(kind):
@@ -160,7 +166,7 @@ class _Planner:
             intent=intent,
             seed=self.seed,
             candidates=pool,
-            targets=self.choose(pool),
+            targets=self.choose(pool, outside),
             outside=[host for host in outside if host not in self.among and host not in self.unreachable],
             unreachable=self.unreachable,
             module=MODULES[intent.kind],
@@ -189,7 +195,8 @@ class _Planner:
         builtin = self.cloud.builtin(kind)
         if word in builtin:
             return word
-        known = list(dict.fromkeys(self.cloud.names(kind)))
+        own = self.cloud.names(kind)
+        known = list(dict.fromkeys([*own, *builtin]))
         found = [word] if word in known else [name for name in known if name.lower() == word.lower()]
         if not found:
             found = [n for n in (self.alias(kind, word),) if n in known]
@@ -198,12 +205,12 @@ class _Planner:
         if found:
             raise self.error(f"{word} may mean {' or '.join(sorted(found))}.", word, f"ambiguous_{kind}", expected=sorted(found))
         raise self.error(
-            f"Unknown {kind} {word!r}.", word, f"unknown_{kind}", [f"the name of a {kind}"], nearest(word, known), self.all_names(known)
+            f"Unknown {kind} {word!r}.", word, f"unknown_{kind}", [f"the name of a {kind}"], nearest(word, known), self.all_names(own)
         )
 
     @staticmethod
     def all_names(known):
-        return "" if not known else f"Known are: {', '.join(sorted(set(known)))}." if len(known) < 12 else ""
+        return f"This cloud has: {', '.join(sorted(set(known)))}." if 0 < len(known) <= 20 else ""
 
     @staticmethod
     def alias(kind, word):
@@ -285,7 +292,7 @@ class _Planner:
     def word_of(self, host):
         return next((word for word in self.intent.selector.names if self.host(word) == host), host)
 
-    def choose(self, pool):
+    def choose(self, pool, elsewhere):
         selector = self.intent.selector
         try:
             return _select.choose(pool, selector.mode, selector.n, self.seed)
@@ -294,7 +301,8 @@ class _Planner:
             runs = f" that runs {service}" if service else ""
             hint = f"Left out because they do not answer: {', '.join(self.unreachable)}." if self.unreachable else ""
             if not pool:
-                hint = hint or "Look at --limit, the play's hosts, and the words about nodes."
+                narrowed = "It runs elsewhere: look at --limit, the play's hosts, and the words about nodes." if elsewhere else ""
+                hint = " ".join(filter(None, (hint, narrowed)))
                 raise self.error(f"There is no node{runs} to choose from.", service or selector.group, "empty", hint=hint) from exc
             there = f"there is only one node{runs}: {pool[0]}" if len(pool) == 1 else f"there are only {len(pool)} nodes{runs.replace('runs', 'run')}"
             raise self.error(

@@ -29,7 +29,7 @@ def model(groups=None, **more):
     groups = {
         "all": HOSTS, "ungrouped": [], "Controllers": CONTROLLERS, "compute": COMPUTES, "network": ["ctl3"], "empty": [],
         "service_nova_api": CONTROLLERS, "service_nova_compute": COMPUTES, "service_mysql": ["ctl2", "ctl3"], "service_etcd": [],
-        "service_odd_one": ["cmp1"], "container_neutron_server": CONTROLLERS,
+        "service_odd_one": ["cmp1"], "service_mysql_router": [], "container_neutron_server": CONTROLLERS,
     } | (groups or {})
     return Cloud(groups, hostvars)
 
@@ -105,16 +105,16 @@ REFUSED = {
     "kill nova-apo service": ("unknown_service", "nova-apo", "Unknown service 'nova-apo'.", "Did you mean nova-api"),
     "kill nova_api service": ("unknown_service", "nova_api", "Unknown service 'nova_api'.", "Did you mean nova-api"),
     "kill own service": ("unknown_service", "own", "Unknown service 'own'.", "own-api"),
-    "kill zzz service": ("unknown_service", "zzz", "Unknown service 'zzz'.", ""),
+    "kill zzz service": ("unknown_service", "zzz", "Unknown service 'zzz'.", "This cloud has: mysql_router, odd_one, own-api."),
     "kill neutron_servr container": ("unknown_container", "neutron_servr", "Unknown container 'neutron_servr'.", "neutron_server"),
     "kill nova-api service on ctl4 node": ("unknown_node", "ctl4", "Unknown node 'ctl4'.", "Did you mean ctl"),
-    "kill nova-api service on ctl1 and two nodes": ("unknown_node", "two", "Unknown node 'two'.", "Known are: cmp1, cmp2, ctl1, ctl2, ctl3."),
+    "kill nova-api service on ctl1 and two nodes": ("unknown_node", "two", "Unknown node 'two'.", "This cloud has: cmp1, cmp2, ctl1, ctl2, ctl3."),
     "kill nova-api service on nodes except ctl9": ("unknown_node", "ctl9", "Unknown node 'ctl9'.", "ctl1"),
     "kill nova-api service on nodes in controller": ("unknown_group", "controller", "Unknown group 'controller'.", "Did you mean Controllers"),
     "kill nova-api service on 4 nodes": ("too_few", "4", "4 nodes are wanted, but there are only 3 nodes that run nova-api.", ""),
     "kill odd_one service on 2 nodes": ("too_few", "2", "2 nodes are wanted, but there is only one node that runs odd_one: cmp1.", ""),
     "reboot 9 nodes": ("too_few", "9", "9 nodes are wanted, but there are only 5 nodes.", ""),
-    "kill etcd service": ("empty", "etcd", "There is no node that runs etcd to choose from.", "Look at --limit"),
+    "kill etcd service": ("empty", "etcd", "There is no node that runs etcd to choose from.", ""),
     "kill nova-api service on nodes in compute": ("empty", "nova-api", "There is no node that runs nova-api to choose from.", "words about nodes"),
     "kill nova-api service on one node except ctl1, ctl2 and ctl3": ("empty", "nova-api", "There is no node that runs nova-api to choose from.", ""),
     "kill nova-api service on cmp1 node": ("not_running", "cmp1", "The service nova-api does not run on cmp1.", "It runs on: ctl1, ctl2, ctl3."),
