@@ -15,7 +15,6 @@ import os
 import secrets
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ..module_utils._fault._errors import FaultlineError
 from ..module_utils._sentence_arguments import sentence_arguments
@@ -48,7 +47,7 @@ class ActionModule(ActionBase):
         """This host's part of the sentence."""
         me, check = task_vars["inventory_hostname"], self._task.check_mode
         plan = args["plan"] or self.plan_of(args["do"], self.seed(args), args, task_vars, only=me)
-        _plan.expect(plan, args["do"], task_vars["ansible_play_hosts_all"])
+        _plan.expect(plan, args["do"], me, task_vars["ansible_play_hosts_all"])
         told = {name: plan[name] for name in ("intent", "seed", "chosen")}
         if me not in plan["chosen"]:
             lost = [host for host in plan["chosen"] if host not in task_vars["ansible_play_hosts"]]
@@ -70,7 +69,10 @@ class ActionModule(ActionBase):
     def plan(self, args, task_vars):
         """All sentences for all hosts, on the controller: nothing is connected to."""
         base, plans, unmapped = self.seed(args), [], set()
-        for number, sentence in enumerate(args["do"] if isinstance(args["do"], list) else [args["do"]], start=1):
+        sentences = args["do"] if isinstance(args["do"], list) else [args["do"]]
+        if not sentences:
+            raise FaultlineError("There is no sentence.", "no_sentence", "Give at least one.")
+        for number, sentence in enumerate(sentences, start=1):
             try:
                 plans.append(self.plan_of(sentence, base if number == 1 else f"{base}/{number}", args, task_vars))
             except _plan.PlanError as exc:
@@ -78,12 +80,11 @@ class ActionModule(ActionBase):
                     raise
                 unmapped.update(exc.details["hosts"])
         if unmapped:
-            return {"changed": False, "seed": base, "plans": [], "unmapped": sorted(unmapped)}
-        for plan in plans:
-            Display().display("\n".join(_plan.describe(plan, detailed=self._task.check_mode)))
-        if args["plan_file"]:
+            plans = []
+        elif args["plan_file"]:
             self.write(args["plan_file"], plans)
-        return {"changed": False, "seed": base, "plans": plans, "unmapped": []}
+        words = [line for plan in plans for line in _plan.describe(plan, detailed=self._task.check_mode)]
+        return {"changed": False, "seed": base, "plans": plans, "unmapped": sorted(unmapped), "words": words}
 
     def plan_of(self, sentence, seed, args, task_vars, only=None):
         """The plan of one sentence as a dictionary, with the step of each chosen host, or of one host only."""
@@ -105,6 +106,9 @@ class ActionModule(ActionBase):
 
     @staticmethod
     def write(path, plans):
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            json.dump({"version": 1, "plans": plans}, file, indent=2)
-            file.write("\n")
+        try:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                json.dump({"version": 1, "plans": plans}, file, indent=2)
+                file.write("\n")
+        except OSError as exc:
+            raise FaultlineError(f"The plan cannot be written to {path}: {exc.strerror}.", "plan_file", "Nothing was done.") from exc

@@ -265,6 +265,14 @@ plans:
     hosts:
       description: For each chosen host the module and its arguments.
       type: dict
+words:
+  description: The plans in words; in check mode with all arguments.
+  returned: with O(plan_only)
+  type: list
+  elements: str
+  sample:
+    - kill nova-api service on one node
+    - "  hits ctl2 (of 3; seed 5f0c1d2e9a77); undo: none"
 unmapped:
   description: Hosts that M(faultline.openstack.os_cloud_facts) has to look at before a plan can be made. There are no RV(plans) then.
   returned: with O(plan_only)

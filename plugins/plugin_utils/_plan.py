@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 
 from ..module_utils._fault._errors import FaultlineError
@@ -74,18 +73,21 @@ def describe(plan, detailed=False):
     if plan["unreachable"]:
         yield f"  leaves out {', '.join(plan['unreachable'])}: no answer"
     for host, step in plan["hosts"].items() if detailed else ():
-        yield f"  {host}: {step['module']} {json.dumps(step['args'])}"
+        said = {name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in step["args"].items()}
+        yield f"  {host}: {step['module']} {' '.join(f'{name}={value}' for name, value in said.items())}"
 
 
-def expect(plan, sentence, play_hosts):
+def expect(plan, sentence, me, play_hosts):
     """Refuse a plan (as_dict() with `hosts`) that is not this sentence's, or that names hosts which are not in the play."""
-    strangers = [host for host in plan.get("chosen") or () if host not in play_hosts]
+    chosen, steps = plan.get("chosen") or [], plan.get("hosts") or {}
+    strangers = [host for host in chosen if host not in play_hosts]
     if strangers:
         raise FaultlineError(
             f"{', '.join(strangers)} would be hit, but this play does not run there.", "not_in_play", "Add the hosts to the play."
         )
-    modules = {step.get("module") for step in (plan.get("hosts") or {}).values()}
-    if plan.get("sentence") != sentence or not plan.get("chosen") or not modules <= set(MODULES.values()):
+    complete = chosen and {"intent", "seed", "undo"} <= set(plan) and (me in steps or me not in chosen)
+    ours = all(step.get("module") in MODULES.values() and isinstance(step.get("args"), dict) for step in steps.values())
+    if plan.get("sentence") != sentence or not complete or not ours:
         raise FaultlineError("The plan is not one of this sentence.", "wrong_plan", "Use it as plan_only has returned it.")
 
 

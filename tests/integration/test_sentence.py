@@ -38,7 +38,7 @@ def disrupt(fault, *options, **more):
 def ran(done):
     """It ended well; the names of the hosts that it hit, of each sentence, as it said before."""
     assert done.returncode == 0, done.said
-    return [hosts.split(", ") for hosts in re.findall(r"^  hits (.*?) \(of ", done.stdout, re.MULTILINE)]
+    return [hosts.split(", ") for hosts in re.findall(r'^ +"  hits (.*?) \(of ', done.stdout, re.MULTILINE)]
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_one_node_of_three(cloud, tmp_path):
     assert re.search(rf"{chosen[0]}: memcached: memcached\[{before[chosen[0]]}\] killed \(SIGKILL\); back after [0-9.]+ s", done.stdout)
     assert "residue: none" in done.stdout
     # the others are in no play that connects
-    recap = {name: line for name, line in re.findall(r"^(ctl\d) +: (.*)$", done.stdout, re.MULTILINE)}
+    recap = dict(re.findall(r"^(ctl\d) +: (.*)$", done.stdout, re.MULTILINE))
     assert all("changed=0" in line for name, line in recap.items() if name not in chosen)
     # what was planned is what was done
     (plan,) = json.loads((tmp_path / "plan.json").read_text())["plans"]

@@ -175,7 +175,7 @@ def test_disrupt_prints_the_plan_and_connects_to_nothing(play, tmp_path):
     first, second = written["plans"]
     assert (first["seed"], second["seed"]) == ("7", "7/2")
     assert list(first["hosts"]) == first["chosen"] and len(second["chosen"]) == 3
-    assert f"{MANY}\n  hits {first['chosen'][0]} (of 6; seed 7); undo: none\n" in done.stdout
+    assert f"  hits {first['chosen'][0]} (of 6; seed 7); undo: none" in done.stdout
     assert f"  hits {', '.join(second['chosen'])} (of 6; seed 7/2); undo: unfreeze after 60 seconds" in done.stdout
     assert f"  {first['chosen'][0]}: faultline.openstack.os_service_fault " in done.stdout
     assert "unreachable=1" not in done.stdout and "WARNING" not in done.stdout + done.stderr
@@ -203,6 +203,13 @@ def test_disrupt_refuses_before_anything_else(play):
         assert done.returncode == 2
         assert "Break, prove, heal" not in done.stdout
         assert "unreachable=1" not in done.stdout
+
+
+def test_disrupt_refuses_an_empty_list_and_a_plan_that_cannot_be_written(play):
+    for extra, piece in (({"fault": []}, "There is no sentence."), ({"fault": MANY, "plan_file": "/no/such/file"}, "No such file or directory")):
+        done = play(None, extra=extra)
+        assert done.returncode == 2
+        assert piece in done.stdout + done.stderr
 
 
 def test_disrupt_without_a_fault(play):

@@ -14,7 +14,7 @@ from ansible_collections.faultline.openstack.plugins.plugin_utils._sentence impo
 from hypothesis import given
 from hypothesis import strategies as st
 
-HOSTS = ["ctl1", "ctl2", "ctl3", "cmp1", "cmp2"]
+HOSTS = ("ctl1", "ctl2", "ctl3", "cmp1", "cmp2")
 CONTROLLERS = ["ctl1", "ctl2", "ctl3"]
 COMPUTES = ["cmp1", "cmp2"]
 
@@ -27,7 +27,7 @@ def model(groups=None, **more):
     for host, variables in more.items():
         hostvars[host] = variables
     groups = {
-        "all": HOSTS, "ungrouped": [], "Controllers": CONTROLLERS, "compute": COMPUTES, "network": ["ctl3"], "empty": [],
+        "all": list(HOSTS), "ungrouped": [], "Controllers": CONTROLLERS, "compute": COMPUTES, "network": ["ctl3"], "empty": [],
         "service_nova_api": CONTROLLERS, "service_nova_compute": COMPUTES, "service_mysql": ["ctl2", "ctl3"], "service_etcd": [],
         "service_odd_one": ["cmp1"], "service_mysql_router": [], "container_neutron_server": CONTROLLERS,
     } | (groups or {})
@@ -58,7 +58,7 @@ def planned(text, cloud=None, among=HOSTS, seed="s", built=frozenset(_plan.MODUL
     ("kill odd_one service", ["cmp1"]),
     ("kill mariadb service", ["ctl2", "ctl3"]),
     ("kill neutron_api container", CONTROLLERS),
-    ("reboot nodes", HOSTS),
+    ("reboot nodes", list(HOSTS)),
     ("reboot nodes with mysql", ["ctl2", "ctl3"]),
     ("reboot ctl2 node with mysql", ["ctl2"]),
     ("reboot 2 nodes in compute", COMPUTES),
@@ -202,7 +202,7 @@ def test_unmapped(text, hosts):
 def test_a_group_or_a_named_host_needs_no_looking():
     assert planned("kill nova-api service", unmapped()).targets == CONTROLLERS
     assert planned("kill own-api service on ctl1 node", unmapped()).targets == ["ctl1"]
-    assert planned("reboot nodes", unmapped()).targets == HOSTS
+    assert planned("reboot nodes", unmapped()).targets == list(HOSTS)
 
 
 def test_hosts_that_do_not_answer_are_left_out_and_told():
@@ -237,31 +237,35 @@ def test_as_data_and_in_words():
         },
         "seed": "7", "chosen": [host], "candidates": ["ctl1", "ctl2"], "outside": ["ctl3"], "unreachable": [], "undo": "unfreeze after 5 seconds",
     }
-    made["hosts"] = {host: {"module": "faultline.openstack.os_service_fault", "args": {"service": "nova-api", "action": "freeze"}}}
+    made["hosts"] = {host: {"module": "faultline.openstack.os_service_fault", "args": {"service": "nova-api", "unit": ["a", "b"]}}}
     assert list(_plan.describe(made, detailed=True)) == [
         "freeze nova-api service on one node for 5 seconds",
         f"  hits {host} (of 2; seed 7); undo: unfreeze after 5 seconds",
         "  never hits ctl3: outside of --limit",
-        f'  {host}: faultline.openstack.os_service_fault {{"service": "nova-api", "action": "freeze"}}',
+        f"  {host}: faultline.openstack.os_service_fault service=nova-api unit=a,b",
     ]
 
 
 @pytest.mark.parametrize("change, code", [
     ({"sentence": "kill mysql service"}, "wrong_plan"),
     ({"chosen": []}, "wrong_plan"),
+    ({"hosts": {}}, "wrong_plan"),
+    ({"seed": None, "intent": None}, None),
     ({"chosen": ["ctl9"]}, "not_in_play"),
     ({"hosts": {"ctl1": {"module": "ansible.builtin.shell", "args": {}}}}, "wrong_plan"),
+    ({"hosts": {"ctl1": {"module": "faultline.openstack.os_service_fault"}}}, "wrong_plan"),
+    ({"chosen": ["ctl2"], "hosts": {}}, None),
     ({}, None),
 ])
 def test_a_plan_from_elsewhere(change, code):
-    made = {
-        "sentence": "kill nova-api service", "chosen": ["ctl1"], "hosts": {"ctl1": {"module": "faultline.openstack.os_service_fault", "args": {}}},
-    } | change
+    made = planned("kill nova-api service on ctl1 node").as_dict()
+    made["hosts"] = {"ctl1": {"module": "faultline.openstack.os_service_fault", "args": {}}}
+    made.update(change)
     if code is None:
-        _plan.expect(made, "kill nova-api service", HOSTS)
+        _plan.expect(made, "kill nova-api service on ctl1 node", "ctl1", HOSTS)
         return
     with pytest.raises(FaultlineError) as caught:
-        _plan.expect(made, "kill nova-api service", HOSTS)
+        _plan.expect(made, "kill nova-api service on ctl1 node", "ctl1", HOSTS)
     assert caught.value.code == code
 
 
