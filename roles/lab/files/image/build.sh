@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Make the node image: Debian packages and the files of rootfs/, straight into the Docker engine.
 # No image registry takes part.
 #
