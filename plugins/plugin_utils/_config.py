@@ -277,6 +277,7 @@ _POWER = ListOf(
 )
 _EXTRA = Keys(
     {
+        "known_hosts": _FILE,
         "networks": MapOf(Network(), "a mapping of network names", _NAME),
         "units": MapOf(ListOf(_UNIT, "a list of units"), "a mapping of service names", _NAME),
     },
@@ -304,6 +305,7 @@ class Node:
     mac: str = ""
     libvirt_name: str = ""
     auth: dict = dataclasses.field(default_factory=dict)
+    known_hosts: str = ""
 
     @property
     def name(self):
@@ -374,6 +376,8 @@ def _build(data, problems):
     shared = args.get("auth") or {key: args[key] for key in _FLAT if key in args}
     driver = "devstack" if management["driver"] == "devstack_systemd" else management["driver"]
     nodes = _nodes(data, args, shared, problems)
+    for node in nodes:
+        node.known_hosts = (data.get("faultline") or {}).get("known_hosts") or ""
     cloud = Cloud(
         nodes=nodes,
         services={},
@@ -494,29 +498,31 @@ def key_file(path):
     return os.path.expanduser(path) if path else ""
 
 
-def jump_options(auth, default_user, host_key_checking=None):
+def jump_options(node, default_user, host_key_checking=None):
     """ssh options that lead through the jump host, as an argv; [] without one."""
-    jump = auth.get("jump")
+    jump = node.auth.get("jump")
     if not jump:
         return []
-    user = jump.get("username") or login(auth, default_user)
+    user = jump.get("username") or login(node.auth, default_user)
     host = jump["host"]
     key = key_file(jump.get("private_key_file"))
-    if not key and host_key_checking is not False:
+    host_keys = host_key_options(node, host_key_checking)
+    if not key and not host_keys:
         target = f"[{host}]" if ":" in host else host
         return ["-o", f"ProxyJump={user}@{target}"]
     # ssh hands this to a shell, and expands % in it first.
-    argv = ["ssh", *(["-i", key] if key else []), *unchecked(host_key_checking)]
+    argv = ["ssh", *(["-i", key] if key else []), *host_keys]
     command = " ".join(shlex.quote(word).replace("%", "%%") for word in argv)
     where = shlex.quote(f"{user}@{host}").replace("%", "%%")
     return ["-o", f"ProxyCommand={command} -W %h:%p {where}"]
 
 
-def unchecked(host_key_checking):
-    """ssh options for a user who wants no host keys checked."""
+def host_key_options(node, host_key_checking):
+    """ssh options for a user who wants no host keys checked, or has them in a file of their own."""
     if host_key_checking is False:
         return ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
-    return []
+    # ssh takes blanks for the end of a file's name
+    return ["-o", f'UserKnownHostsFile="{key_file(node.known_hosts)}"'] if node.known_hosts else []
 
 
 def connection_variables(node, default_user, host_key_checking=None):
@@ -538,9 +544,11 @@ def connection_variables(node, default_user, host_key_checking=None):
         variables["ansible_become"] = True
     elif auth.get("become") is False:
         variables["ansible_become"] = False
-    jump = jump_options(auth, default_user, host_key_checking)
-    if jump:
-        variables["ansible_ssh_common_args"] = shlex.join(jump)
+    options = jump_options(node, default_user, host_key_checking)
+    if node.known_hosts:
+        options = host_key_options(node, host_key_checking) + options
+    if options:
+        variables["ansible_ssh_common_args"] = shlex.join(options)
     if host_key_checking is not None:
         variables["ansible_host_key_checking"] = host_key_checking
     return variables

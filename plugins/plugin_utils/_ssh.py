@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 
-from ._config import becomes, jump_options, key_file, login, unchecked
+from ._config import becomes, host_key_options, jump_options, key_file, login
 
 _MARK = "faultline-probe:"
 _PROBE = pathlib.Path(__file__).resolve().parent.parent / "module_utils" / "_probe.py"
@@ -35,11 +35,11 @@ def argv_for(node, settings):
     # A master of this short connection would hold our pipes open.
     argv += ["-o", "ControlMaster=no", "-o", "ControlPath=none", "-o", "NumberOfPasswordPrompts=1"]
     argv += ["-o", f"ConnectTimeout={max(1, int(settings['timeout']) - 1)}"]
-    argv += unchecked(settings["host_key_checking"])
+    argv += host_key_options(node, settings["host_key_checking"])
     if auth.get("private_key_file"):
         argv += ["-i", key_file(auth["private_key_file"])]
     argv += ["-l", str(login(auth, settings["user"]))]
-    argv += jump_options(auth, settings["user"], settings["host_key_checking"])
+    argv += jump_options(node, settings["user"], settings["host_key_checking"])
     argv += settings["args"]
     return [*argv, node.ip, _remote_command(auth, settings)]
 

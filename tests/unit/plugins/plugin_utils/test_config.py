@@ -383,3 +383,28 @@ def test_host_keys_are_checked_unless_the_user_says_otherwise():
     unchecked = variables(auth, checking=False)
     assert unchecked["ansible_host_key_checking"] is False
     assert "-o StrictHostKeyChecking=no" in unchecked["ansible_ssh_common_args"]
+
+
+@pytest.mark.parametrize(
+    ("jump", "expected"),
+    [
+        (None, ["-o", 'UserKnownHostsFile="/my lab/known_hosts"']),
+        (
+            {"host": "j"},
+            [
+                "-o", 'UserKnownHostsFile="/my lab/known_hosts"',
+                "-o", "ProxyCommand=ssh -o 'UserKnownHostsFile=\"/my lab/known_hosts\"' -W %h:%p root@j",
+            ],
+        ),
+    ],
+)
+def test_host_keys_in_a_file_of_their_own_hold_for_the_jump_host_too(jump, expected):
+    auth = {"username": "root", **({"jump": jump} if jump else {})}
+    node = {"ip": "10.0.0.1", "auth": auth}
+    (found,) = _config.parse({
+        "cloud_management": {"driver": "universal"}, "node_discover": {"driver": "node_list", "args": [node]},
+        "faultline": {"known_hosts": "/my lab/known_hosts"},
+    }).nodes
+    told = _config.connection_variables(found, "root")
+    assert shlex.split(told["ansible_ssh_common_args"]) == expected
+    assert "ansible_host_key_checking" not in told
