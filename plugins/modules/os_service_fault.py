@@ -181,7 +181,9 @@ injected_at:
   type: str
   sample: "2026-11-20T10:00:30.123Z"
 proof:
-  description: What was observed. For V(kill) and V(restart) C(came_back) says what came back, and after how many seconds.
+  description:
+    - What was observed. For V(kill) and V(restart) C(came_back) says what came back, and after how many seconds. With O(wait)
+      it is looked for as long as O(recovery_timeout), else once, right after the proof.
   returned: when injected
   type: dict
 undo:

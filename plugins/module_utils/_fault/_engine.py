@@ -227,7 +227,7 @@ def _recovered(fault, result, wait):
             code="not_recovered", details=result, hint="This fault has no undo; start the service if nothing else does.",
         )
     else:
-        result["msg"] += "; not back yet (%s)" % recovery["why"]
+        result["msg"] += "; not back yet" + (", and %s" % recovery["why"] if recovery["why"] else "")
 
 
 def _wait_undone(record, result, wait_timeout):

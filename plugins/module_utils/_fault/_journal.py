@@ -118,8 +118,8 @@ def _encode(record, room):
     return raw + b" " * max(0, room - len(raw))
 
 
-def _write_new(folder, name, raw):
-    """Atomically: the whole file, on disk, or nothing."""
+def _write_new(folder, name, raw, sync):
+    """Atomically: the whole file or nothing; with sync, on disk when we return."""
     temporary = os.path.join(folder, ".%s.%d" % (name, os.getpid()))
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -127,11 +127,13 @@ def _write_new(folder, name, raw):
             left = raw
             while left:
                 left = left[os.write(handle, left):]
-            os.fsync(handle)
+            if sync:
+                os.fsync(handle)
         finally:
             os.close(handle)
         os.rename(temporary, os.path.join(folder, name))
-        _sync_folder(folder)
+        if sync:
+            _sync_folder(folder)
     except OSError:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
@@ -142,18 +144,21 @@ def create(record):
     """Write a new open record; FaultlineError (no_journal) when that fails, with nothing left of it."""
     raw = _encode(record, 0)
     try:
-        _write_new(_path("open"), record["id"] + ".json", _encode(record, len(raw) + _RESERVE))
+        _write_new(_path("open"), record["id"] + ".json", _encode(record, len(raw) + _RESERVE), sync=True)
     except OSError as exc:
         raise _unwritable(exc) from exc
 
 
-def update(record):
-    """Write an open record again. On a full disk in its own place, which create() made large enough."""
+def update(record, sync=False):
+    """Write an open record again. On a full disk in its own place, which create() made large enough.
+
+    What must survive a crash is the undo. That a fault was proven or undone need not: it would only be undone again.
+    """
     path = _path("open", record["id"] + ".json")
     size = os.path.getsize(path)
     raw = _encode(record, size)
     try:
-        _write_new(_path("open"), record["id"] + ".json", raw)
+        _write_new(_path("open"), record["id"] + ".json", raw, sync)
     except OSError:
         with open(path, "r+b") as stream:
             stream.write(raw)
@@ -165,15 +170,13 @@ def extend(record, steps):
     """Add steps to an open record's undo, on disk before what they undo is done."""
     with locked():
         record["steps"] += steps
-        update(record)
+        update(record, sync=True)
 
 
 def close(record):
     """Move a record among the closed ones, and forget the oldest of them."""
     update(record)
     os.rename(_path("open", record["id"] + ".json"), _path("closed", record["id"] + ".json"))
-    _sync_folder(_path("closed"))
-    _sync_folder(_path("open"))
     closed = sorted(_names("closed"), key=lambda name: os.path.getmtime(_path("closed", name + ".json")))
     for name in closed[:-_KEPT]:
         os.unlink(_path("closed", name + ".json"))

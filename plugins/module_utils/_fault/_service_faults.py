@@ -16,8 +16,6 @@ from ._errors import FaultlineError
 # seconds that a process may take to die, stop or leave, and a port to stay silent, before the fault counts as unproven
 _SETTLE = 5
 _SILENCE = 0.4
-# seconds that a fault without undo looks for what comes back at once, when nobody asked to wait for it
-_GLANCE = 1
 _PROTECTED_UNITS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
 
 
@@ -104,21 +102,25 @@ class _Hit(ServiceFault):
         self.started = time.monotonic()
 
     def _back(self):
-        new = [process for process in self.service.processes() if process not in self.processes]
-        return bool(new) and self.service.up and self.ports <= _proc.listening_ports()
+        # systemd is asked last: it is the dearest of the three
+        new = any(process not in self.processes for process in self.service.processes())
+        return new and self.ports <= _proc.listening_ports() and self.service.up
 
     def recover(self, wait):
         expected = self._expected()
-        patience = self.recovery_timeout if wait else (_GLANCE if expected else 0)
-        back = _proc.wait_until(self._back, patience if expected is not False else 0, pause=0.05)
-        after = time.monotonic() - self.started
+        patience = self.recovery_timeout if wait and expected is not False else 0
+        back = bool(_proc.wait_until(self._back, patience, pause=0.05))
+        after = round(time.monotonic() - self.started, 3)
         new = [process for process in self.service.processes() if process not in self.processes]
-        self.service.look_again()
-        why = "" if back else self.service.describe() + (
-            ", and nothing is set to restart it" if expected is False else
-            ", not listening on %s" % _words(sorted("%s %d" % port for port in self.ports - _proc.listening_ports())) if new else "")
+        why = ""
+        if not back and expected is False:
+            why = "nothing is set to restart it"
+        elif not back and wait:
+            self.service.look_again()
+            silent = sorted("%s %d" % port for port in self.ports - _proc.listening_ports())
+            why = self.service.describe() + (", not listening on %s" % _words(silent) if new and silent else "")
         return {
-            "back": bool(back), "after": round(after, 3), "waited": patience, "why": why,
+            "back": back, "after": after if back else None, "waited": patience, "why": why,
             "processes": [process.as_dict() for process in new], "ports": sorted("%s %d" % port for port in self.ports),
         }
 

@@ -94,7 +94,7 @@ def host(tmp_path, monkeypatch):
     return tmp_path / "faultline"
 
 
-def disk_full(*args):
+def disk_full(*args, **kwargs):
     raise OSError(28, "No space left on device")
 
 
