@@ -113,8 +113,8 @@ def test_discovery_is_cached_and_refreshed_when_asked(ansible, cloud_file, tmp_p
 
 def test_a_host_key_that_is_not_known_is_refused(ansible, cloud_file, tmp_path):
     (tmp_path / "none").write_text("")
-    path = cloud_file("cloud.yml", PLUGIN)
-    found = listed(ansible, path, known_hosts=tmp_path / "none", ANSIBLE_SSH_EXTRA_ARGS="-o GlobalKnownHostsFile=/dev/null")
+    path = cloud_file("cloud.yml", PLUGIN, faultline={"known_hosts": str(tmp_path / "none")})
+    found = listed(ansible, path, ANSIBLE_SSH_EXTRA_ARGS="-o GlobalKnownHostsFile=/dev/null")
     assert members(found) == {"unprobed": CONTROLLERS}
     assert found["_meta"]["hostvars"]["ctl1"]["faultline_probe_error"] == "Host key verification failed."
 
