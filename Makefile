@@ -13,6 +13,8 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 PROFILE ?= mini
 PYTEST_ARGS ?=
+# what breaks the cloud and what breaks nodes of its own run side by side
+SIDE_BY_SIDE := -n 2 --dist loadgroup
 
 VENV := .venv
 HERE := $(VENV)/collections/ansible_collections/faultline/openstack
@@ -74,7 +76,7 @@ unit: $(VENV)/.test ## pytest without a lab
 
 .PHONY: integration
 integration: molecule ## Playbooks by Molecule and the rest by pytest, on the lab
-	pytest tests/integration $(PYTEST_ARGS)
+	pytest $(SIDE_BY_SIDE) tests/integration $(PYTEST_ARGS)
 
 .PHONY: molecule
 molecule: $(VENV)/.test lab # The scenarios under extensions/molecule
@@ -82,7 +84,7 @@ molecule: $(VENV)/.test lab # The scenarios under extensions/molecule
 
 .PHONY: pytest
 pytest: $(VENV)/.test lab # Last in `make test`, so that its count is the last line
-	pytest tests/unit tests/integration $(PYTEST_ARGS)
+	pytest $(SIDE_BY_SIDE) tests/unit tests/integration $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.run $(VENV)/.peer ## Speed, beside os-faults and plain Ansible (BENCH_ARGS="--hosts 3 --rounds 3")
