@@ -18,6 +18,7 @@ import os
 import pathlib
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -113,6 +114,8 @@ def main() -> int:
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / ".build" / "bench" / "bench.json")
     options = parser.parse_args()
 
+    # connections are hung up then, too
+    signal.signal(signal.SIGTERM, lambda *_args: sys.exit("terminated"))
     work = options.output.resolve().parent
     work.mkdir(parents=True, exist_ok=True)
     # paths of sockets are short
