@@ -12,7 +12,7 @@ copy=.build/ansible_collections/faultline/openstack
 rm -rf "$copy"
 mkdir -p "$copy"
 git ls-files -z --cached --others --exclude-standard |
-  while IFS= read -r -d '' file; do [[ -e $file ]] && printf '%s\0' "$file" || :; done |
+  while IFS= read -r -d '' file; do if [[ -e $file ]]; then printf '%s\0' "$file"; fi; done |
   tar --create --null --files-from=- --file=- | tar --extract --file=- --directory="$copy"
 git -C "$copy" init --quiet
 echo /tests/output/ >> "$copy/.git/info/exclude"
