@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=bash
 # Read by bash on a node: health.sh UNITS SIZE. Silent when all is well.
 # The units run; MariaDB, if it is among them, sees a cluster of SIZE and is synchronised.
 units=$1 size=$2
