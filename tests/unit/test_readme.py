@@ -12,6 +12,7 @@ import textwrap
 
 import pytest
 import yaml
+from ansible_collections.faultline.openstack.plugins.inventory import os_faults
 from ansible_collections.faultline.openstack.plugins.plugin_utils import _config, _sentence
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -56,3 +57,12 @@ def test_the_configuration_is_one():
 def test_every_playbook_and_module_is_named():
     for path in [*(ROOT / "playbooks").glob("[!_]*.yml"), *(ROOT / "plugins" / "modules").glob("[!_]*.py")]:
         assert f"`{path.stem}`" in README, path.stem
+
+
+def test_the_inventories_are_ones_that_the_plugin_reads(tmp_path):
+    plugin = os_faults.InventoryModule()
+    named = set(re.findall(r" -i (\S+)", README))
+    assert len(named) >= 2
+    for name in named:
+        (tmp_path / name).write_text("cloud_management: {}")
+        assert plugin.verify_file(str(tmp_path / name)), name
