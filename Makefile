@@ -13,6 +13,8 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 PROFILE ?= mini
 PYTEST_ARGS ?=
+# one worker has the cloud to itself, another its own nodes, the third what needs none: they mostly wait
+PYTEST_BESIDE ?= --numprocesses 3 --dist loadgroup
 # what breaks the cloud and what breaks nodes of its own run side by side
 SIDE_BY_SIDE := -n 2 --dist loadgroup
 
@@ -72,7 +74,7 @@ sanity: $(VENV)/.run ## ansible-test sanity on a copy under .build/
 
 .PHONY: unit
 unit: $(VENV)/.test ## pytest without a lab
-	pytest tests/unit $(PYTEST_ARGS)
+	pytest $(PYTEST_BESIDE) tests/unit $(PYTEST_ARGS)
 
 .PHONY: integration
 integration: molecule ## Playbooks by Molecule and the rest by pytest, on the lab

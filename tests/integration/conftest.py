@@ -7,12 +7,19 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 
 import pytest
 import yaml
 from lab_nodes import LAB, Node, wait_for
+
+
+def pytest_itemcollected(item):
+    """Tests that break nodes of their own run beside those that need the cloud to themselves (pytest-xdist, loadgroup)."""
+    own = {"spare", "make_node"} & set(item.fixturenames) and not {"ctl", "cloud", "ansible"} & set(item.fixturenames)
+    item.add_marker(pytest.mark.xdist_group("spare" if own else "cloud"))
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +38,8 @@ def make_node(lab, tmp_path_factory):
 
     def make(name, *options, boots=True):
         recipe = json.loads((LAB / "node-run.json").read_text())
-        container = f"faultline-test-{name}"
+        # workers run side by side
+        container = f"faultline-test-{name}{os.environ.get('PYTEST_XDIST_WORKER', '')}"
         subprocess.run(["docker", "rm", "--force", "--volumes", container], capture_output=True, check=False)
         command = [*recipe["argv"], "--name", container, "--hostname", name, *options, recipe["image"]]
         if not boots:

@@ -312,33 +312,62 @@ def test_rules_that_a_firewall_reload_wiped_away_are_told(spare):
     assert spare.record(fault_id)["held"] is False and spare.record(fault_id)["state"] == "undone"
 
 
-def test_heal_names_the_host_that_is_not_healed_and_heals_the_others(lab, spare, clean, tmp_path):
+def test_heal_names_the_host_that_is_not_healed_and_heals_the_others(spare, other_nodes, clean, tmp_path):
     """One undo of three fails, and one host does not answer at all."""
-    hosts = yaml.safe_load((ROOT / ".lab/inventory.yml").read_text())["all"]
-    merged = {name: {**hosts["vars"], **hosts["hosts"][name]} for name in ("ctl1", "ctl2")}
-    merged["spare"] = yaml.safe_load(pathlib.Path(spare.inventory).read_text())["all"]["hosts"]["spare"]
-    merged["dead"] = {**merged["ctl1"], "ansible_host": "10.71.255.254", "ansible_ssh_timeout": 3}
-    inventory = tmp_path / "four.yml"
-    inventory.write_text(yaml.safe_dump({"all": {"hosts": merged}}))
+    first, second = other_nodes
     stubborn = {"driver": "process", "grep": "^sleep 97531$", "start_cmd": "test -e /run/may-start && { setsid sleep 97531 >/dev/null 2>&1 & }"}
     spare.sh("setsid sleep 97531 >/dev/null 2>&1 &")
-    with clean(lab["ctl1"]), clean(lab["ctl2"]):
-        lab["ctl1"].fault("memcached", "freeze", duration=300)
-        lab["ctl2"].fault("memcached", "unplug", duration=300)
+    with clean(first), clean(second):
+        first.fault("memcached", "freeze", duration=300)
+        second.fault("memcached", "unplug", duration=300)
         fault_id = spare.fault("stubborn", "terminate", duration=300, **stubborn)["fault"]["id"]
-        heal = ["ansible-playbook", "faultline.openstack.heal", "-i", str(inventory)]
+        heal = ["ansible-playbook", "faultline.openstack.heal", "-i", str(tmp_path / "all.yml")]
+        one_inventory(tmp_path / "all.yml", spare, first, second, dead=True)
         done = subprocess.run(heal, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode != 0
         assert "spare is not healed" in done.stdout and "dead does not answer" in done.stdout
-        assert not lab["ctl1"].open_faults() and not lab["ctl2"].open_faults()
+        assert not first.open_faults() and not second.open_faults()
         assert spare.record(fault_id)["state"] == "residue"
         spare.sh("touch /run/may-start")
-        del merged["dead"]
-        inventory.write_text(yaml.safe_dump({"all": {"hosts": merged}}))
+        one_inventory(tmp_path / "all.yml", spare, first, second)
         done = subprocess.run(heal, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         assert not spare.open_faults()
     spare.sh("rm /run/may-start; pkill -f '^sleep 97531$'")
+
+
+def test_an_unreachable_host_among_three_does_not_keep_the_others_from_their_answer(other_nodes, clean, tmp_path):
+    first, second = other_nodes
+    one_inventory(tmp_path / "all.yml", first, second, dead=True)
+    with clean(first), clean(second):
+        started = time.monotonic()
+        done = subprocess.run(
+            ["ansible", "-i", str(tmp_path / "all.yml"), "all", "-m", "faultline.openstack.os_service_fault", "-a",
+             "service=memcached action=freeze duration=2 wait=true"],
+            cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        )
+        assert done.returncode != 0 and "dead | UNREACHABLE!" in done.stdout
+        assert done.stdout.count("| CHANGED =>") == 2 and done.stdout.count('"state": "undone"') == 2
+        assert time.monotonic() - started < 60
+
+
+@pytest.fixture(scope="module")
+def other_nodes(make_node):
+    """Two more nodes of our own."""
+    nodes = [make_node("first"), make_node("second")]
+    for node in nodes:
+        node.sh("systemctl enable -q --now memcached")
+    return nodes
+
+
+def one_inventory(path, *nodes, dead=False):
+    """Write the nodes into one file; dead: with a host that nobody answers for."""
+    hosts = {}
+    for node in nodes:
+        hosts.update(yaml.safe_load(pathlib.Path(node.inventory).read_text())["all"]["hosts"])
+    if dead:
+        hosts["dead"] = {"ansible_host": "10.71.255.254", "ansible_user": "root", "ansible_ssh_timeout": 3}
+    path.write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
 
 
 @pytest.fixture(scope="module")
@@ -414,21 +443,3 @@ def test_the_timekeeper_of_a_fault_stays_under_40_mib(spare):
     peak = spare.sh(f"awk '/VmHWM/ {{print $2}}' /proc/{timekeeper(spare, answer['fault']['id'])}/status")
     spare.fault("memcached", "unfreeze")
     assert int(peak) < 40 * 1024
-
-
-def test_an_unreachable_host_among_three_does_not_keep_the_others_from_their_answer(lab, tmp_path):
-    inventory = tmp_path / "three.yml"
-    hosts = {node.name: {"ansible_host": node.address} for node in list(lab.values())[:2]}
-    hosts["dead"] = {"ansible_host": "10.71.255.254", "ansible_ssh_timeout": 3}
-    hosts = {name: {**host, "ansible_user": "root", "ansible_ssh_private_key_file": str(ROOT / ".lab/id_ed25519")} for name, host in hosts.items()}
-    inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": {
-        "ansible_ssh_common_args": f"-o UserKnownHostsFile={ROOT}/.lab/known_hosts -o StrictHostKeyChecking=yes"}}}))
-    started = time.monotonic()
-    done = subprocess.run(
-        ["ansible", "-i", str(inventory), "all", "-m", "faultline.openstack.os_service_fault", "-a",
-         json.dumps({"service": "memcached", "action": "freeze", "duration": 2, "wait": True})],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
-    )
-    assert done.returncode != 0 and "dead | UNREACHABLE!" in done.stdout
-    assert done.stdout.count("| CHANGED =>") == 2 and done.stdout.count('"state": "undone"') == 2
-    assert time.monotonic() - started < 60
