@@ -120,7 +120,7 @@ def main() -> int:
     work.mkdir(parents=True, exist_ok=True)
     # paths of sockets are short
     sockets = pathlib.Path(tempfile.mkdtemp(prefix="flb"))
-    contenders._made(sockets / "s")
+    contenders.private_folder(sockets / "s")
     nodes = Nodes(options.lab.resolve(), work, sockets / "s")
     if len(nodes.all) < max(options.hosts):
         parser.error(f"the lab has {len(nodes.all)} nodes: make lab PROFILE=bench")
@@ -130,17 +130,18 @@ def main() -> int:
         for count in options.hosts:
             for _each in range(options.rounds or ROUNDS.get(count, 5)):
                 bench.round(count)
-        found["results"] = results(bench)
         found["footprint"] = footprint.measure(nodes, bench.ours)
     finally:
+        # what was measured until then is not lost
+        found["results"] = results(bench)
+        found["goals"] = report.goals(found)
+        options.output.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        print(report.table(found))
         for contender in (bench.ours, *bench.peers):
             contender.hang_up()
         for socket in (sockets / "s").iterdir():
             subprocess.run(["ssh", "-O", "exit", "-S", str(socket), "any"], capture_output=True, check=False)
         shutil.rmtree(sockets)
-    found["goals"] = report.goals(found)
-    options.output.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    print(report.table(found))
     print(f"\nAll samples: {options.output}")
     return 0
 

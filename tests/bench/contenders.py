@@ -50,7 +50,7 @@ def faultline(work: pathlib.Path, sockets: pathlib.Path, lab: pathlib.Path) -> C
     folder = work / "faultline"
     folder.mkdir(parents=True, exist_ok=True)
     return Contender(
-        "faultline", folder, _made(sockets / "f"), str(ROOT / ".venv" / "bin"),
+        "faultline", folder, private_folder(sockets / "f"), str(ROOT / ".venv" / "bin"),
         {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets / "f"),
          "ANSIBLE_SSH_COMMON_ARGS": f"-o UserKnownHostsFile={lab}/known_hosts"},
     )  # fmt: skip
@@ -64,7 +64,7 @@ def os_faults(work: pathlib.Path, sockets: pathlib.Path, helped: bool) -> Conten
     name = "os-faults, helped" if helped else "os-faults"
     folder = work / name.replace(", ", "-")
     folder.mkdir(parents=True, exist_ok=True)
-    own = _made(sockets / ("h" if helped else "o"))
+    own = private_folder(sockets / ("h" if helped else "o"))
     settings = configparser.ConfigParser(comment_prefixes=(";", "#"), interpolation=None)
     if helped:
         settings.read(ROOT / "ansible.cfg")
@@ -91,6 +91,6 @@ def ad_hoc(config: pathlib.Path, module: str, arguments: str = "") -> list[str]:
     return ["ansible", "all", "-i", str(config), "-m", module, *(["-a", arguments] if arguments else [])]
 
 
-def _made(path: pathlib.Path) -> pathlib.Path:
+def private_folder(path: pathlib.Path) -> pathlib.Path:
     path.mkdir(mode=0o700, exist_ok=True)
     return path
