@@ -9,9 +9,9 @@ from __future__ import annotations
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._fault._errors import FaultlineError
+from ..module_utils._nearest import did_you_mean
 from ..plugin_utils import _catalogue
 from ..plugin_utils._model import plain, sought
-from ..plugin_utils._nearest import did_you_mean
 
 
 class ActionModule(ActionBase):

@@ -14,57 +14,52 @@ import json
 import os
 import secrets
 
-from ansible.plugins.action import ActionBase
-
 from ..module_utils._fault._errors import FaultlineError
 from ..module_utils._sentence_arguments import sentence_arguments
-from ..plugin_utils import _plan, _sentence
-from ..plugin_utils._fill import fill_service
-from ..plugin_utils._run import fail, guarded_host, host_variables
+from ..plugin_utils import _in_debug, _plan, _sentence
+from ..plugin_utils._action import FaultAction
+from ..plugin_utils._fill import fill
+from ..plugin_utils._run import execute, host_variables
 
 # Drawn where every strategy loads this file: in the main process, before it forks. So all hosts of a run share it.
 _RUN = secrets.token_hex(16)
 _sentence.warm_up()  # once, for all of them
 
 _PASSED_ON = ("wait", "wait_timeout", "recovery_timeout", "signal")
+# what has no meaning for a module: nothing of a network has to come back by itself
+_NOT_FOR = {"faultline.openstack.os_netiface": ("recovery_timeout", "signal")}
 
 
-class ActionModule(ActionBase):
-    _supports_check_mode = True
-    _supports_async = True
-
-    def run(self, tmp=None, task_vars=None):
-        del tmp
-        result = super().run(task_vars=task_vars)
+class ActionModule(FaultAction):
+    def perform(self, result, task_vars):
         args = self.validate_argument_spec(sentence_arguments())[1]
         result["sentence"] = args["do"]
-        try:
-            return {**result, **(self.plan(args, task_vars) if args["plan_only"] else self.inject(args, task_vars))}
-        except FaultlineError as exc:
-            return {**result, **fail(exc)}
+        return {**result, **(self.plan(args, task_vars) if args["plan_only"] else self.inject(args, task_vars))}
 
     def inject(self, args, task_vars):
         """This host's part of the sentence."""
         me, check = task_vars["inventory_hostname"], self._task.check_mode
         plan = args["plan"] or self.plan_of(args["do"], self.seed(args), args, task_vars, only=me)
         _plan.expect(plan, args["do"], me, task_vars["ansible_play_hosts_all"])
-        told = {name: plan[name] for name in ("intent", "seed", "chosen")}
+        # the plan of a file may be older than that
+        told = {**{name: plan[name] for name in ("intent", "seed", "chosen")}, "left_alone": plan.get("left_alone") or []}
         if me not in plan["chosen"]:
             lost = [host for host in plan["chosen"] if host not in task_vars["ansible_play_hosts"]]
             warning = {"warnings": [f"{', '.join(lost)} should be hit, but left the play before."]} if lost else {}
             return {**told, **warning, "changed": False, "skipped": True, "skip_reason": f"The sentence means {', '.join(plan['chosen'])}."}
-        guarded_host(self, task_vars)
         if self._task.delegate_to:
             raise FaultlineError(f"delegate_to would hit {self._task.delegate_to}, not {me}.", "delegated", "Leave out delegate_to.")
         module = plan["hosts"][me]["module"]
-        said = {name: args[name] for name in _PASSED_ON if args[name] is not None}
+        said = {name: args[name] for name in _PASSED_ON if args[name] is not None and name not in _NOT_FOR.get(module, ())}
         told["steps"] = [{"module": module, "args": {**plan["hosts"][me]["args"], **said}}]
+        # a plan may be old
+        self.guard(module, told["steps"][0]["args"], task_vars)
+        left = "".join(f"; {_plan.spared_words(each)}" for each in told["left_alone"])
         if check:
             undo = {"state": "planned", "steps": [plan["undo"]]}
-            return {**told, "changed": True, "msg": f"Would {args['do']}, here on {me}; undo: {plan['undo']}.", "undo": undo}
-        module_args = dict(told["steps"][0]["args"])  # _execute_module adds to it
-        wrap_async = self._task.async_val
-        return {**self._execute_module(module_name=module, module_args=module_args, task_vars=task_vars, wrap_async=wrap_async), **told}
+            return {**told, "changed": True, "msg": f"Would {args['do']}, here on {me}; undo: {plan['undo']}{left}.", "undo": undo}
+        done = execute(self, module, told["steps"][0]["args"], task_vars)
+        return {**done, **told, **({"msg": done["msg"] + left} if left and not done.get("failed") and done.get("msg") else {})}
 
     def plan(self, args, task_vars):
         """All sentences for all hosts, on the controller: nothing is connected to."""
@@ -90,12 +85,15 @@ class ActionModule(ActionBase):
         """The plan of one sentence as a dictionary, with the step of each chosen host, or of one host only."""
         cloud = _plan.Cloud(task_vars["groups"], task_vars["hostvars"])
         among = task_vars["ansible_play_hosts_all"] if args["among"] is None else args["among"]
-        plan = _plan.plan(_sentence.parse(sentence), cloud, among, seed, skip_unmapped=args["skip_unmapped"])
+        # all hosts of a run that choose for themselves come to the same choice
+        asked = _in_debug.by_variable(cloud, self._task._uuid, seed)
+        plan = _in_debug.planned(_sentence.parse(sentence), cloud, among, seed, asked, skip_unmapped=args["skip_unmapped"])
         steps = {}
         for host in plan.targets if only is None else {only}.intersection(plan.targets):
             known = host_variables(self, task_vars) if host == only else cloud.definitions(host)
-            filled = fill_service(plan.args, known) if plan.intent.kind == "service" else plan.args
-            steps[host] = {"module": plan.module, "args": filled}
+            # one host may run a service as a unit, another as a container
+            module, filled = fill(plan.module, plan.args_of(host), known)
+            steps[host] = {"module": module, "args": filled}
         return {**plan.as_dict(), "hosts": steps}
 
     def seed(self, args):

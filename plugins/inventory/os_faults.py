@@ -169,7 +169,7 @@ from ansible.plugins.loader import connection_loader
 from ..module_utils._fault._errors import FaultlineError
 from ..plugin_utils import _catalogue, _config, _model, _ssh
 from ..plugin_utils._model import group_name
-from ..plugin_utils._nearest import did_you_mean
+from ..module_utils._nearest import did_you_mean
 
 _NAMES = re.compile(r"(^|[._-])os[-_]faults([._-].*)?\.(json|yaml|yml)$")
 _MARK = re.compile(r"^plugin\s*:\s*['\"]?faultline\.openstack\.os_faults\b", re.MULTILINE)
@@ -353,6 +353,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _group(self, cloud, answers):
         for kind, things in (("service", cloud.services), ("container", cloud.containers)):
             members = {thing.name: list(thing.hosts) for thing in things.values() if thing.hosts is not None}
+            for thing in cloud.in_containers.values() if kind == "service" else ():
+                members[thing.name] = list(dict.fromkeys([*members.get(thing.name, []), *thing.hosts]))
             told = set(members)
             for name, answer in answers.items():
                 for found in answer.get("found", {}).get(f"{kind}s", {}):
@@ -403,8 +405,8 @@ def _on_node(host, cloud, answer):
     """faultline_services and faultline_containers of one host; absent when nobody has looked."""
     variables = {}
     found = answer.get("found")
-    for kind, things in (("services", cloud.services), ("containers", cloud.containers)):
-        mapped = bool(things) and all(thing.hosts is not None for thing in things.values())
+    for kind, things, also in (("services", cloud.services, cloud.in_containers), ("containers", cloud.containers, {})):
+        mapped = bool(things or also) and all(thing.hosts is not None for thing in things.values())
         if not found and not mapped:
             continue
         here = dict(found[kind]) if found else {}
@@ -412,6 +414,9 @@ def _on_node(host, cloud, answer):
             if thing.hosts is not None and host not in thing.hosts:
                 here.pop(name, None)
             elif thing.hosts is not None:
+                here.setdefault(name, dict(thing.definition))
+        for name, thing in also.items():
+            if host in thing.hosts:
                 here.setdefault(name, dict(thing.definition))
         variables[f"faultline_{kind}"] = here
     return variables

@@ -21,6 +21,7 @@ import time
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _UNIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9:_.\\@-]*\Z")
+_CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 _UNIT_TYPES = (".service", ".socket", ".target", ".timer", ".mount", ".path", ".scope", ".slice")
 
 
@@ -30,6 +31,7 @@ class Look:
     def __init__(self, timeout):
         self.end = time.monotonic() + timeout
         self.lacking = []
+        self.engines = None
 
     def lack(self, what):
         if what not in self.lacking:
@@ -190,6 +192,9 @@ def _service(look, name, definition, units, processes):
         # No unit here, or an init script that tells nothing: the processes themselves.
         pids = set(_matching(look, name, definition.get("grep"), processes))
         active = bool(pids)
+        container = None if ids else _container_of(look, name, definition, pids, processes)
+        if container:
+            return container
         if not ids and not pids:
             return None
     here["driver"] = definition.get("driver") or "system_service"
@@ -198,7 +203,7 @@ def _service(look, name, definition, units, processes):
     elif here["driver"] in ("system_service", "linux_service"):
         # No unit of that name: what can be got hold of is the process.
         here["driver"] = "process"
-    here.update({key: value for key, value in definition.items() if key not in ("driver", "unit")})
+    here.update({key: value for key, value in definition.items() if key not in ("driver", "unit", "container")})
     here["active"] = active
     here["pids"] = sorted(pids)
     return here
@@ -215,11 +220,39 @@ def _matching(look, name, pattern, processes):
     return [pid for pid, (line, _group) in processes.items() if expression.search(line)]
 
 
-def _containers(look, definitions):
-    """The containers that are on this host, by exact name; one call per engine."""
-    there = {}
+def _container_of(look, name, definition, pids, processes):
+    """The definition of a service that is a container of this host and neither unit nor process of the host itself, or None."""
+    driver, usual = definition.get("driver") or "system_service", definition.get("container") or []
+    if driver.endswith("_container"):
+        # the user says so
+        pids, usual = set(), [definition.get("container_name") or name]
+    elif driver not in ("system_service", "linux_service"):
+        return None
+    # this host may be a container itself, so that there are two
+    ids = [_CONTAINER_ID.findall(processes[pid][1]) for pid in pids]
+    there = _all_containers(look) if all(ids) and (pids or usual) else {}
+    known = {told[1] for told in there.values()}
+    if not all(known.intersection(each) for each in ids):
+        return None
+    names = [each for each, told in there.items() if (any(told[1] in of for of in ids) if pids else each in usual)]
+    # of several that run it, as the API and the RPC server of Neutron, that which bears its name
+    names = [each for each in usual if each in names] or (names if len(names) == 1 else [])
+    if not names:
+        return None
+    engine, identity, up = there[names[0]]
+    here = {"driver": engine + "_container", "container_name": names[0], "engine": engine, "id": identity, "active": up}
+    here.update({key: definition[key] for key in ("grep", "port") if definition.get(key)})
+    here["pids"] = sorted(pid for pid, (_line, group) in processes.items() if identity in group)
+    return here
+
+
+def _all_containers(look):
+    """Container name -> (engine, id, whether it runs) of all on this host; one call per engine, once."""
+    if look.engines is not None:
+        return look.engines
+    there = look.engines = {}
     for engine in ("docker", "podman"):
-        if not definitions or not which(engine):
+        if not which(engine):
             continue
         if engine == "podman" and os.path.realpath(which("docker") or "") == os.path.realpath(which("podman")):
             continue
@@ -233,6 +266,12 @@ def _containers(look, definitions):
             if len(fields) == 3:
                 for name in fields[1].split(","):
                     there.setdefault(name.strip(), (engine, fields[0], fields[2].startswith("Up")))
+    return there
+
+
+def _containers(look, definitions):
+    """The containers that are on this host, by exact name."""
+    there = _all_containers(look) if definitions else {}
     found = {}
     for name, definition in definitions.items():
         engine = there.get(definition.get("container_name") or name)

@@ -20,27 +20,31 @@ description:
   - >-
     The sentences, upper and lower case alike. What is in brackets may be left out; C(|) separates what to choose from.
   - "C(<action> <service> service [on <nodes>] [for <duration>]) with C(start | terminate | restart | kill | freeze | unfreeze | unplug |
-    plug)."
+    plug), and for services alone C(mask | crash_loop)."
   - "C(<action> <container> container [on <nodes>] [for <duration>]) with the same actions."
   - "C(<action> <nodes> [with <service> [service]] [for <duration>]) with C(reboot | poweroff | poweron | reset | shutdown | oom |
     crash)."
   - "C(<action> <network> network on <nodes> [with <service> [service]] [for <duration>]) with C(connect | disconnect)."
+  - "C(delay <network> network by <100 ms | 1 second> on <nodes> ...), C(<lose | corrupt | duplicate | reorder> <30% | 0.5%> of packets on
+    <network> network on <nodes> ...) and C(limit <network> network to <500 kbit | 1 mbit | 1 gbit> on <nodes> ...), each with
+    C([with <service> [service]] [for <duration>]) at its end. They hit what goes out of these nodes."
+  - "C(partition <nodes> [with <service> [service]] from <nodes> [with <service> [service]] [for <duration>]): no node of the one side hears
+    any of the other, on any network. C(from all nodes) means all the others."
   - "C(stress <cpu | memory | disk | kernel | all> [for <duration>] on <nodes> [with <service> [service]]), 10 seconds if no duration
     is given."
   - "C(unplug | plug <service> service <ingress | egress> <from | to> <service> service ...) cuts only what two services say to each
-    other."
+    other, on the port of the one that is called: C(ingress) what comes in for the first, C(egress) what goes out to the second."
   - "C(<nodes>) is C(nodes | all nodes | one node | 2 nodes | 50% of nodes), each with an optional C(in <group>) and then C(except <node>
     [and <node> ...]); or C(<node> [and <node> ...] nodes). C(random), C(some) and C(single) mean C(one). C(node) and C(nodes) are
     alike: without a number they mean all."
   - "C(<node>) is a name of the inventory, an C(fqdn) or an C(ansible_host). Names may be separated by commas, too."
   - "C(<duration>) is C(30 seconds | 5 minutes | 1 hour 30 minutes | 1m30s), at most 7 days. It may stand before C(on), too. Only what
-    can be undone takes a duration: C(terminate), C(freeze), C(unplug), C(poweroff), C(shutdown), C(disconnect) and C(stress)."
+    can be undone takes a duration: C(terminate), C(freeze), C(unplug), C(poweroff), C(shutdown), C(disconnect), C(partition), C(stress) and whatever
+    impairs packets."
   - Without C(on) a sentence means all nodes where the service or the container runs. A percentage is rounded up, so that it means at
     least one node.
   - The whole sentence must be understood. A negation, a word too many, an action, service, network or node that is not known, no node to
     choose from, or 2 nodes where there is one, is an error that points at the word, and nothing is done.
-  - All sentences are understood; those about containers, nodes, networks, stress and directions are refused in this version, as the
-    modules that do them do not exist yet.
 options:
   do:
     description:
@@ -107,6 +111,7 @@ attributes:
 extends_documentation_fragment:
   - faultline.openstack.attributes
   - faultline.openstack.attributes.actiongroup
+  - faultline.openstack.marks
 requirements:
   - lark on the controller, for the Python that runs Ansible
 notes:
@@ -118,6 +123,7 @@ notes:
   - For many hosts use the playbook C(faultline.openstack.disrupt), which plans once and then runs on the chosen hosts only.
 seealso:
   - module: faultline.openstack.os_service_fault
+  - module: faultline.openstack.os_power
   - module: faultline.openstack.os_fault_info
   - module: faultline.openstack.os_fault_undo
 """
@@ -180,13 +186,17 @@ EXAMPLES = r"""
         do: kill keystone service on one node
         plan: "{{ planned.plans[0] }}"
 
-# Understood, and refused until the modules for them exist
 - name: Nodes, networks, stress
   faultline.openstack.os_fault:
     do: "{{ item }}"
   loop:
     - Reboot one node with mysql
-    - Disconnect management network on nodes with rabbitmq service
+    - Disconnect management network on nodes with rabbitmq service for 60 seconds
+    - delay storage network by 100 ms on one node for 1 minute
+    - lose 30% of packets on management network on 2 nodes for 30 seconds
+    - limit storage network to 1 mbit on one node for 30 seconds
+    - partition nodes with mysql service from nodes with nova-compute service for 30 seconds
+    - unplug keystone service ingress from haproxy service for 30 seconds
     - stress cpu for 20 seconds on all nodes with nova-api service
 """
 
@@ -220,6 +230,15 @@ chosen:
   type: list
   elements: str
   sample: [ctl2]
+left_alone:
+  description:
+    - Hosts that the choice has avoided since they have a router in debug, each with C(host) and C(why). A sentence that names them, or means all nodes,
+      is refused with the code C(in_debug).
+  returned: when understood, without O(plan_only)
+  type: list
+  elements: dict
+  sample:
+    - {host: net1, why: "router web is in debug: its NAT is looked into"}
 steps:
   description: The task that does the same without a sentence, its module and its arguments.
   returned: on a chosen host
@@ -259,6 +278,10 @@ plans:
       description: Hosts that were left out because nobody knows what runs there.
       type: list
       elements: str
+    left_alone:
+      description: As RV(left_alone).
+      type: list
+      elements: dict
     undo:
       description: What puts it back, in words.
       type: str

@@ -22,7 +22,7 @@ options:
   kind:
     description: Only faults of this kind.
     type: str
-    choices: [service]
+    choices: [command, container, network, node, power, service]
   action:
     description: Only faults of this action, as V(freeze).
     type: str
@@ -68,17 +68,28 @@ msg:
   type: str
   sample: 1 fault open
 open:
-  description: >-
-    The open faults, oldest first. Each has C(id), C(kind), C(action), C(subject), C(state) (V(armed), V(injected),
-    V(undoing) or V(residue)), its times, C(duration), C(deadline), C(targets), C(steps) (the undo), C(proof) and C(residue).
+  description:
+    - The open faults, oldest first. Each has C(id), C(kind), C(action), C(subject), C(state) (V(scheduled), V(armed), V(injected),
+      V(undoing) or V(residue)), its times (C(planned), C(began), C(injected) and C(undone) in epoch seconds of the host's clock),
+      C(duration), C(deadline), C(targets), C(steps) (the undo), C(proof) and C(residue).
   returned: always
   type: list
   elements: dict
 closed:
-  description: The faults that are over, oldest first, in the same shape. Their C(state) is V(undone), V(aborted) (never proven) or V(done) (no undo exists).
+  description:
+    - The faults that are over, oldest first, in the same shape. Their C(state) is V(undone), V(aborted) (never proven) or V(done) (no
+      undo exists). C(failure) says why a fault that was left to the host did not come about.
   returned: always
   type: list
   elements: dict
+boot:
+  description: What tells this boot of the host from others. That of a fault is in its C(proof), where a reboot is the fault.
+  returned: always
+  type: str
+clock:
+  description: The host's clock, in epoch seconds.
+  returned: always
+  type: float
 orphans:
   description: What bears our name on the host and belongs to no open fault.
   returned: always
@@ -99,7 +110,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "id": {"type": "str"},
-            "kind": {"type": "str", "choices": ["service"]},
+            "kind": {"type": "str", "choices": ["command", "container", "network", "node", "power", "service"]},
             "action": {"type": "str"},
             "service": {"type": "str"},
             "closed": {"type": "bool", "default": True},

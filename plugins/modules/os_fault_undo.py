@@ -23,12 +23,12 @@ options:
   kind:
     description: All faults of this kind.
     type: str
-    choices: [service]
+    choices: [command, container, network, node, power, service]
   action:
     description: All faults of this action, as V(freeze).
     type: str
   service:
-    description: All faults on this service or unit.
+    description: All faults on this service, unit or container.
     type: str
   all:
     description: All faults, and what bears our name on the host without a journal.
@@ -70,6 +70,11 @@ msg:
   returned: always
   type: str
   sample: undid 2 faults
+notes:
+  description: What the undo left alone, and why, as a container that somebody replaced meanwhile.
+  returned: when faults were undone
+  type: list
+  elements: str
 undone:
   description: Ids of the faults that were undone.
   returned: always
@@ -100,7 +105,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "id": {"type": "str"},
-            "kind": {"type": "str", "choices": ["service"]},
+            "kind": {"type": "str", "choices": ["command", "container", "network", "node", "power", "service"]},
             "action": {"type": "str"},
             "service": {"type": "str"},
             "all": {"type": "bool", "default": False},

@@ -18,6 +18,8 @@ description:
     journal on the target first, and something on the target undoes them at the deadline, whatever becomes of the controller.
   - What the task does not say about the service (O(driver), O(unit), O(grep), O(port) and the commands) comes from the
     inventory (C(faultline_services), C(faultline_service_definitions)) and then from the built-in catalogue.
+  - A service that a container of Docker or Podman runs is hit as that container, as M(faultline.openstack.os_container_fault) does it; the
+    result is that of a container then.
   - The path is always the same. Find the exact processes and units; refuse what must not be hit; write the journal; arm the
     undo; inject; prove; undo; prove that nothing is left.
 options:
@@ -29,21 +31,27 @@ options:
     description:
       - V(kill) sends O(signal) to the exact processes of the service.
       - V(terminate) stops it in its own way; its undo starts it again.
-      - V(restart) restarts it. V(start) starts it, and undoes V(terminate).
+      - V(restart) restarts it. V(start) starts it, and undoes V(terminate), V(mask) and V(crash_loop).
+      - V(mask) stops it and lets nobody start it. V(crash_loop) kills it whenever it comes back, start limit included. Their undo
+        starts it again. Both are for units of systemd.
       - V(freeze) stops all its processes with SIGSTOP, children too; its undo lets them continue. V(unfreeze) lets them continue now.
       - V(unplug) drops all packets to and from its ports, IPv4 and IPv6, established connections too, by an nftables table of
         our own; its undo deletes that table. V(plug) does so now.
     type: str
     required: true
-    choices: [start, terminate, restart, kill, freeze, unfreeze, unplug, plug]
+    choices: [start, terminate, restart, kill, freeze, unfreeze, unplug, plug, mask, crash_loop]
   driver:
     description:
       - How the service is run. V(system_service) is a unit of systemd.
       - V(process) is whatever matches O(grep), started and stopped by the given commands.
       - V(linux_service) is a unit where systemd runs, and a script of the C(service) command elsewhere.
+      - V(pcs_service) is a resource of Pacemaker, O(pcs_service). V(terminate) keeps it off this node by a location constraint of our
+        own, and deletes that in the end; Pacemaker may start it on another node meanwhile. V(restart) restarts it in place.
+      - V(pcs_or_linux_service) is V(pcs_service) where Pacemaker runs and has that resource, V(linux_service) elsewhere.
+      - V(salt_service) is started and stopped by Salt's module C(service) on this very minion, O(salt_service).
     type: str
     default: system_service
-    choices: [system_service, process, linux_service]
+    choices: [system_service, process, linux_service, pcs_service, pcs_or_linux_service, salt_service]
   unit:
     description:
       - Candidates for the service's units. Those that exist on the host and are active count; if none is active, those that
@@ -51,6 +59,12 @@ options:
     type: list
     elements: str
     aliases: [service_name, linux_service]
+  pcs_service:
+    description: The id of the resource, or of its clone or group, for the Pacemaker drivers. The name of the service by default.
+    type: str
+  salt_service:
+    description: The name that Salt knows the service by. The name of the service by default.
+    type: str
   grep:
     description: Regular expression that is looked for in the whole command line of processes.
     type: str
@@ -100,12 +114,15 @@ attributes:
   idempotent:
     support: partial
     details:
-      - A second V(kill), V(restart), V(terminate), V(freeze) or V(unplug) is a second fault.
+      - A second V(kill), V(restart), V(terminate), V(freeze), V(unplug), V(mask) or V(crash_loop) is a second fault.
       - V(start), V(unfreeze) and V(plug) change nothing when there is nothing to do.
 extends_documentation_fragment:
   - faultline.openstack.attributes
   - faultline.openstack.attributes.actiongroup
+  - faultline.openstack.marks
+  - faultline.openstack.moment
 seealso:
+  - module: faultline.openstack.os_container_fault
   - module: faultline.openstack.os_fault
   - module: faultline.openstack.os_fault_info
   - module: faultline.openstack.os_fault_undo
@@ -239,13 +256,14 @@ class ServiceFaultModule:
 
     def run(self):
         params = self.params
-        definition = {key: params[key] for key in ("unit", "grep", "start_cmd", "terminate_cmd", "restart_cmd") if params[key]}
+        definition = {key: params[key] for key in _module.DEFINITION if params[key]}
         ports = _module.ports(params["port"])
         service = _services.service(params["service"], params["driver"], definition)
         fault = _service_faults.make(
-            params["action"], service, ports, _module.signal_number(params["signal"]), params["recovery_timeout"])
+            params["action"], service, ports, _module.signal_number(params["signal"]), params["recovery_timeout"],
+            duration=params["duration"])
         return _engine.perform(
-            fault, params["duration"], params["wait"], params["wait_timeout"], self.module.check_mode)
+            fault, params["duration"], params["wait"], params["wait_timeout"], self.module.check_mode, at=params["at"])
 
 
 def main():

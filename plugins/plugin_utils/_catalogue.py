@@ -71,7 +71,8 @@ _SERVICES = {
         _binary("nova-serialproxy"),
         6083,
     ),
-    # network. neutron-server is one process, or an API and RPC and periodic workers: whatever of these runs, is it.
+    # network. neutron-server is one process, or an API and RPC and periodic workers: whatever of these runs, is it. Each of the three can
+    # be named alone, too (PARTS).
     "neutron-server": (
         _units(
             "neutron-server",
@@ -84,6 +85,12 @@ _SERVICES = {
         + "|"
         + _api("neutron-api", "neutron-api", "neutron"),
         9696,
+    ),
+    "neutron-api": (_units("neutron-api", devstack="neutron-api"), _api("neutron-api", "neutron-api", "neutron"), 9696),
+    "neutron-rpc-server": (_units("neutron-rpc-server", devstack="neutron-rpc-server"), _binary("neutron-rpc-server")),
+    "neutron-periodic-workers": (
+        _units("neutron-periodic-workers", devstack="neutron-periodic-workers"),
+        _binary("neutron-periodic-workers"),
     ),
     "neutron-dhcp-agent": (_units("neutron-dhcp-agent", devstack="q-dhcp"), _binary("neutron-dhcp-agent")),
     "neutron-l3-agent": (_units("neutron-l3-agent", devstack="q-l3"), _binary("neutron-l3-agent")),
@@ -220,7 +227,6 @@ ALIASES = {
     "nova-metadata-api": "nova-api-metadata",
     "nova-metadata": "nova-api-metadata",
     "nova-vncproxy": "nova-novncproxy",
-    "neutron-api": "neutron-server",
     "neutron-metadata-agent": "neutron-meta-agent",
     "neutron-ovs-agent": "neutron-openvswitch-agent",
     "neutron-lb-agent": "neutron-linuxbridge-agent",
@@ -234,6 +240,9 @@ ALIASES = {
     "swift-proxy-server": "swift-proxy",
     "heat-cfn": "heat-api-cfn",
 }
+
+# What some deployments run as services of their own, and others as one.
+PARTS = {"neutron-server": ("neutron-api", "neutron-periodic-workers", "neutron-rpc-server")}
 
 # The services that os-faults' DevStack driver knows.
 DEVSTACK = (
@@ -339,6 +348,25 @@ watcher_api watcher_applier watcher_engine
 zun_api zun_cni_daemon zun_compute zun_wsproxy
 """
 
+# The container of a service, where it does not bear the service's own name with underscores.
+_KOLLA_OF = {
+    "ceilometer-agent-central": "ceilometer_central",
+    "ceilometer-agent-compute": "ceilometer_compute",
+    "ceilometer-agent-notification": "ceilometer_notification",
+    "corosync": "hacluster_corosync",
+    "libvirt": "nova_libvirt",
+    "mysql": "mariadb",
+    "neutron-meta-agent": "neutron_metadata_agent",
+    "neutron-periodic-workers": "neutron_periodic_worker",
+    "nova-api-metadata": "nova_metadata",
+    "openvswitch": "openvswitch_vswitchd",
+    "pacemaker": "hacluster_pacemaker",
+    "swift-account": "swift_account_server",
+    "swift-container": "swift_container_server",
+    "swift-object": "swift_object_server",
+    "swift-proxy": "swift_proxy_server",
+}
+
 # Names that older manuals use for a container of today.
 CONTAINER_ALIASES = {
     "neutron_ovs_agent": "neutron_openvswitch_agent",
@@ -356,6 +384,9 @@ def services():
         if ports:
             pairs = [["tcp", port] for port in ports]
             definition["port"] = pairs[0] if len(pairs) == 1 else pairs
+        container = _KOLLA_OF.get(name, name.replace("-", "_"))
+        if container in _KOLLA.split():
+            definition["container"] = [container]
         catalogue[name] = definition
     return catalogue
 

@@ -16,9 +16,7 @@ import typing as t
 
 import yaml
 
-from ..module_utils._fault._errors import FaultlineError
-from . import _catalogue
-from ._check import (
+from ..module_utils._check import (
     Anything,
     Driven,
     Flag,
@@ -34,7 +32,9 @@ from ._check import (
     listed,
     problem,
 )
-from ._nearest import did_you_mean
+from ..module_utils._fault._errors import FaultlineError
+from ..module_utils._nearest import did_you_mean
+from . import _catalogue
 
 # -- reading ----------------------------------------------------------------------------------------------------------
 
@@ -254,21 +254,43 @@ _SERVICES = MapOf(
     _NAME,
 )
 _CONTAINERS = MapOf(
-    Driven({"docker_container": Keys({"container_name": _CONTAINER}, ["container_name"])}, _HOSTS),
+    # the second is ours
+    Driven({name: Keys({"container_name": _CONTAINER}, ["container_name"]) for name in ("docker_container", "podman_container")}, _HOSTS),
     "a mapping of container names",
     _NAME,
 )
-_BMC = Keys(
-    {"address": _ADDRESS, "username": Text("a login name"), "password": _SECRET}, ["address", "username", "password"]
+_LOGIN = {"username": Text("a login name"), "password": _SECRET}
+_BMC = Keys({"address": _ADDRESS, **_LOGIN, "port": Integer(1, 65535, "a port")}, ["address", "username", "password"])
+_REDFISH = Keys(
+    {
+        "address": Text("an address or a URL", r"(https?://)?[^\s/]+(/\S*)?", shown=True),
+        **_LOGIN,
+        "system": Text("the Id, Name or UUID of a system"),
+        "verify": Anything("true, false or the path of a file"),
+    },
+    ["address", "username", "password"],
 )
+
+
+def _by_node(bmc):
+    return Keys({"mac_to_bmc": MapOf(bmc, "a mapping of MAC addresses", _MAC), "fqdn_to_bmc": MapOf(bmc, "a mapping of host names")})
+
+
 _POWER = ListOf(
     Driven(
         {
             "libvirt": Keys({"connection_uri": Text("the URI of a libvirt connection")}, ["connection_uri"]),
-            "ipmi": Keys(
+            "ipmi": _by_node(_BMC),
+            # os-faults has no such drivers
+            "redfish": _by_node(_REDFISH),
+            "openstack": Keys(
                 {
-                    "mac_to_bmc": MapOf(_BMC, "a mapping of MAC addresses", _MAC),
-                    "fqdn_to_bmc": MapOf(_BMC, "a mapping of host names"),
+                    "cloud": Text("the name of a cloud in clouds.yaml"),
+                    "auth": Anything("a mapping, as auth in clouds.yaml"),
+                    "region_name": Text("the name of a region"),
+                    "interface": Text("public, internal or admin"),
+                    "verify": Anything("true or false"),
+                    "cacert": _FILE,
                 },
             ),
         }
@@ -280,6 +302,7 @@ _EXTRA = Keys(
         "known_hosts": _FILE,
         "networks": MapOf(Network(), "a mapping of network names", _NAME),
         "units": MapOf(ListOf(_UNIT, "a list of units"), "a mapping of service names", _NAME),
+        "in_containers": _CONTAINERS,
     },
 )
 _FORM = {
@@ -331,10 +354,12 @@ class Cloud:
     networks: dict
     driver: str
     iface: str = ""
+    # services that run in containers, which os-faults has no driver for; the same name may run otherwise elsewhere
+    in_containers: dict = dataclasses.field(default_factory=dict)
 
     @property
     def service_definitions(self):
-        return {name: thing.definition for name, thing in self.services.items()}
+        return {name: thing.definition for name, thing in {**self.in_containers, **self.services}.items()}
 
     @property
     def container_definitions(self):
@@ -400,6 +425,9 @@ def _build(data, problems):
         for name, entry in (data.get(section) or {}).items():
             hosts = _hosts(entry.get("hosts"), nodes, below(below(section, name), "hosts"), problems)
             things[name] = Thing(name, define(name, entry), hosts)
+    for name, entry in ((data.get("faultline") or {}).get("in_containers") or {}).items():
+        hosts = _hosts(entry.get("hosts"), nodes, below(below("faultline.in_containers", name), "hosts"), problems)
+        cloud.in_containers[name] = Thing(name, {"driver": entry["driver"], **entry["args"]}, hosts or [])
     return cloud
 
 

@@ -2,17 +2,20 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Fill in what the user did not say about a service, from the inventory and the catalogue."""
+"""Fill in what the user did not say about a service or a container, from the inventory and the catalogue."""
 
 from __future__ import annotations
 
-from ._catalogue import ALIASES, services
-from ._nearest import did_you_mean
 from ..module_utils._fault._errors import FaultlineError
-from ..module_utils._fault._module import SERVICE_DRIVERS
+from ..module_utils._fault._module import CONTAINER_DRIVERS, SERVICE_DRIVERS
+from ..module_utils._nearest import did_you_mean
+from ._catalogue import ALIASES, CONTAINER_ALIASES, containers, services
+
+SERVICE_MODULE = "faultline.openstack.os_service_fault"
+CONTAINER_MODULE = "faultline.openstack.os_container_fault"
 
 # what a definition may say, and the option of os_service_fault that takes it
-_KEYS = ("driver", "unit", "grep", "port", "start_cmd", "terminate_cmd", "restart_cmd")
+_KEYS = ("driver", "unit", "grep", "port", "start_cmd", "terminate_cmd", "restart_cmd", "pcs_service", "salt_service")
 
 
 def definition_of(service, host_vars):
@@ -40,7 +43,8 @@ def known_services(host_vars):
 def fill_service(args, host_vars):
     """The options of os_service_fault, completed. What the user says stays; the rest comes from one definition as a whole.
 
-    args: the task's options; host_vars: the host's variables, templated. Returns a new dictionary of plain values.
+    args: the task's options; host_vars: the host's variables, templated. Returns a new dictionary of plain values; those of
+    os_container_fault where a container is what runs the service.
     """
     args = dict(args)
     service = str(args.get("service") or "")
@@ -48,16 +52,21 @@ def fill_service(args, host_vars):
     if definition is None:
         return args
     # one who says how the service is found says all of it: the unit of one source and the pattern of another may differ
-    if not any(args.get(key) for key in ("driver", "unit", "service_name", "linux_service", "grep")):
+    if not any(args.get(key) for key in ("driver", "unit", "service_name", "linux_service", "pcs_service", "salt_service", "grep")):
         driver = definition.get("driver", "system_service")
+        if driver in CONTAINER_DRIVERS:
+            return _of_container(args, name, definition)
         if driver not in SERVICE_DRIVERS:
             raise FaultlineError(
                 "%s has the driver %s, which faultline does not have yet." % (name, driver), code="no_driver",
-                hint="It has: %s." % ", ".join(SERVICE_DRIVERS),
+                hint="It has: %s." % ", ".join(SERVICE_DRIVERS + CONTAINER_DRIVERS),
             )
         for key in _KEYS:
             if definition.get(key) is not None and args.get(key) is None:
                 args[key] = definition[key]
+        # the other half of pcs_or_linux_service
+        if definition.get("linux_service") and not any(args.get(key) for key in ("unit", "service_name", "linux_service")):
+            args["unit"] = [definition["linux_service"]]
     args["service"] = name
     return args
 
@@ -67,3 +76,60 @@ def suggestion(service, host_vars):
     if definition_of(service, host_vars)[1] is not None:
         return ""
     return did_you_mean(service, known_services(host_vars))
+
+
+def _of_container(args, service, definition):
+    """The options of os_container_fault for a service that a container runs."""
+    args = {key: value for key, value in args.items() if key != "service"}
+    if definition.get("port") is not None and args.get("port") is None:
+        args["port"] = definition["port"]
+    return dict(args, service=service, container=definition.get("container_name") or service, driver=_engine(definition))
+
+
+def handed_over(args, container):
+    """The options of os_container_fault for those of os_service_fault, when the target has found the service in a container."""
+    own = {*_KEYS, "service_name", "linux_service"} - {"port"}
+    return dict({key: value for key, value in args.items() if key not in own}, container=container)
+
+
+def _engine(definition):
+    """The driver of a definition of a container: the engine that was seen to have it, else what a file says. os-faults' files say
+    docker_container whichever engine it is."""
+    if definition.get("engine"):
+        return definition["engine"] + "_container"
+    driver = definition.get("driver") or "auto"
+    return "auto" if driver == "docker_container" else driver
+
+
+def container_definition_of(container, host_vars):
+    """(canonical name, definition) of a container on a host; (container, None) when nobody knows it. Case counts only where two differ in it."""
+    # the catalogue knows names, not engines
+    usual = {name: {"container_name": each["container_name"]} for name, each in containers().items()}
+    layers = (host_vars.get("faultline_containers"), host_vars.get("faultline_container_definitions"), usual)
+    for wanted in (container, container.lower(), CONTAINER_ALIASES.get(container.lower(), "")):
+        for layer in layers:
+            for name, definition in (layer or {}).items():
+                if wanted and wanted in (str(name), str(name).lower()):
+                    return str(name), definition
+    return container, None
+
+
+def fill_container(args, host_vars):
+    """The options of os_container_fault, completed; what the user says stays."""
+    args = dict(args)
+    name, definition = container_definition_of(str(args.get("container") or ""), host_vars)
+    if definition is not None:
+        args["container"] = definition.get("container_name") or name
+        if not args.get("driver"):
+            args["driver"] = _engine(definition)
+    return args
+
+
+def fill(module, args, host_vars):
+    """(module, its options completed) of one fault of a service or a container; others stay as they are."""
+    if module == CONTAINER_MODULE:
+        return module, fill_container(args, host_vars)
+    if module == SERVICE_MODULE:
+        args = fill_service(args, host_vars)
+        return CONTAINER_MODULE if "container" in args else SERVICE_MODULE, args
+    return module, args

@@ -10,6 +10,7 @@ import copy
 import dataclasses
 
 from . import _catalogue, _config
+from ..module_utils._fault._module import CONTAINER_DRIVERS
 from ._model import plain
 
 
@@ -29,6 +30,14 @@ class Seen:
 
     def things(self, kind):
         return (self.found or {}).get(f"faultline_{kind}s") or {}
+
+    def in_containers(self):
+        """The services that containers run here."""
+        return {name: told for name, told in self.things("service").items() if told.get("driver") in CONTAINER_DRIVERS}
+
+    def written(self, kind):
+        """The things that os-faults has a driver for."""
+        return self.things(kind) if kind == "container" else {n: t for n, t in self.things(kind).items() if n not in self.in_containers()}
 
 
 def seen(name, variables, look):
@@ -137,16 +146,17 @@ def config(nodes, source=None, name="os-faults.yaml"):
     written["cloud_management"] = {"driver": "universal"}
     written["node_discover"] = {"driver": "node_list", "args": [_node(node, nodes, cloud) for node in nodes]}
     units: dict = dict((written.get("faultline") or {}).get("units") or {})
+    in_containers = {name: _in_containers(name, nodes) for name in sorted({name for node in nodes for name in node.in_containers()})}
     for kind, section in (("service", "services"), ("container", "containers")):
         entries = written.get(section) or {}
-        for thing in sorted({*entries, *(name for node in nodes for name in node.things(kind))}):
+        for thing in sorted({*entries, *(name for node in nodes for name in node.written(kind))}):
             entries[thing] = _entry(kind, thing, entries.get(thing), nodes, cloud)
             all_units = _units(nodes, thing) if kind == "service" else []
             if len(all_units) > 1 and entries[thing]["driver"] in ("system_service", "systemd_service"):
                 units[thing] = all_units
         if entries or section == "services":
             written[section] = {thing: entries[thing] for thing in sorted(entries)}
-    extra = {**(written.pop("faultline", None) or {}), "networks": _networks(nodes, cloud), "units": units}
+    extra = {**(written.pop("faultline", None) or {}), "networks": _networks(nodes, cloud), "units": units, "in_containers": in_containers}
     extra = {key: value for key, value in extra.items() if value}
     if extra:
         # Ours: os-faults passes over it.
@@ -185,7 +195,7 @@ def _node(node, nodes, cloud):
 
 def _entry(kind, name, given, nodes, cloud):
     """One service or container: as it was given, or as it was found; with its hosts."""
-    on = [node for node in nodes if name in node.things(kind)]
+    on = [node for node in nodes if name in node.written(kind)]
     said = (cloud.services if kind == "service" else cloud.containers).get(name) if cloud and given else None
     ips = []
     for node in nodes:
@@ -200,6 +210,13 @@ def _entry(kind, name, given, nodes, cloud):
     if ips:
         entry["hosts"] = ips
     return entry
+
+
+def _in_containers(name, nodes):
+    """A service that runs in containers; os-faults has no driver for that, so it is not among the services of its file."""
+    on = [node for node in nodes if name in node.in_containers()]
+    first = on[0].things("service")[name]
+    return {"driver": first["driver"], "args": {"container_name": first["container_name"]}, "hosts": [node.ip for node in on]}
 
 
 def _found_entry(kind, name, definition):
@@ -221,7 +238,7 @@ def _found_entry(kind, name, definition):
 
 
 def _units(nodes, service):
-    found = [unit for node in nodes for unit in node.things("service").get(service, {}).get("unit") or []]
+    found = [unit for node in nodes for unit in node.written("service").get(service, {}).get("unit") or []]
     return list(dict.fromkeys(found))
 
 

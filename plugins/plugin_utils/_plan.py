@@ -6,23 +6,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..module_utils._fault._errors import FaultlineError
+from ..module_utils._fault._module import ports
+from ..module_utils._nearest import nearest
 from . import _catalogue, _select
+from ._fill import definition_of
 from ._model import group_name
-from ._nearest import nearest
+from ._run import MODEL
 from ._sentence import UNDO_OF, SentenceError, render
 
-# The module that does each kind of fault, and those kinds whose module exists.
+# The module that does each kind of fault, and those that exist.
 MODULES = {
     "service": "faultline.openstack.os_service_fault",
     "container": "faultline.openstack.os_container_fault",
     "node": "faultline.openstack.os_power",
     "network": "faultline.openstack.os_netiface",
+    "partition": "faultline.openstack.os_netiface",
     "stress": "faultline.openstack.os_node_fault",
 }
-BUILT = frozenset({"service"})
+# What is done to nodes from within; the rest is done to them from outside.
+FROM_WITHIN = ("reboot", "oom", "crash")
+BUILT = frozenset(MODULES.values())
+
+
+def module_of(intent):
+    """The module that does what an intent asks for."""
+    if intent.direction:
+        return MODULES["partition"]
+    return MODULES["stress" if intent.kind == "node" and intent.action in FROM_WITHIN else intent.kind]
 
 
 class PlanError(SentenceError):
@@ -40,7 +53,13 @@ class Plan:
     outside: list  # the hosts where it runs too, but which are not among those to choose from
     unreachable: list  # the hosts that were left out because nobody could look at them
     module: str
+    left_alone: list = field(default_factory=list)  # of those that could have been chosen: {host, why}
     args: dict = field(default_factory=dict)
+    host_args: dict = field(default_factory=dict)  # host -> what only its step has
+
+    def args_of(self, host):
+        """The arguments of one host's step, so far as the sentence and the cloud say them."""
+        return {**self.args, **self.host_args.get(host, {})}
 
     @property
     def undo(self):
@@ -60,6 +79,7 @@ class Plan:
             "candidates": self.candidates,
             "outside": self.outside,
             "unreachable": self.unreachable,
+            "left_alone": self.left_alone,
             "undo": self.undo,
         }
 
@@ -72,9 +92,16 @@ def describe(plan, detailed=False):
         yield f"  never hits {', '.join(plan['outside'])}: outside of --limit"
     if plan["unreachable"]:
         yield f"  leaves out {', '.join(plan['unreachable'])}: no answer"
+    for each in plan["left_alone"]:
+        yield f"  {spared_words(each)}"
     for host, step in plan["hosts"].items() if detailed else ():
         said = {name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in step["args"].items()}
         yield f"  {host}: {step['module']} {' '.join(f'{name}={value}' for name, value in said.items())}"
+
+
+def spared_words(each):
+    """One of the hosts that are left alone, in words."""
+    return f"{each['host']} left alone: {each['why']}"
 
 
 def expect(plan, sentence, me, play_hosts):
@@ -116,12 +143,13 @@ class Cloud:
 
     def definitions(self, host):
         """What _fill.py needs to know of a host."""
-        return {name: self.var(host, name) for name in ("faultline_services", "faultline_service_definitions")}
+        return {name: self.var(host, name) for name in MODEL}
 
     @staticmethod
     def builtin(kind):
         """The names of the built-in catalogue."""
-        return {"service": _catalogue.services, "container": _catalogue.containers}.get(kind, dict)()
+        known = {"service": _catalogue.services, "container": _catalogue.containers, "network": _management}
+        return known.get(kind, dict)()
 
     def runs(self, kind, name, hosts):
         """(the hosts that run it, those of `hosts` of which nobody knows)."""
@@ -132,15 +160,21 @@ class Cloud:
         return [h for h, names in known.items() if name in (names or ())], [h for h, names in known.items() if names is None]
 
 
-def plan(intent, cloud, among, seed, built=BUILT, skip_unmapped=False):
+def _management():
+    """The network that every host is on: the one by which Ansible comes in."""
+    return {"management": {}}
+
+
+def plan(intent, cloud, among, seed, built=BUILT, skip_unmapped=False, spared=None):
     """The Plan of an intent, or PlanError. Only hosts of `among` are ever chosen.
 
     skip_unmapped: somebody has looked; a host of which still nothing is known does not answer, and is left out.
+    spared: {host: why} of those to be left alone. A choice avoids them; where they are named, or all are meant, it is a PlanError in_debug.
     """
     unreachable = []
     while True:
         try:
-            return _Planner(intent, cloud, among, seed, unreachable).plan(built)
+            return _Planner(intent, cloud, among, seed, unreachable, spared or {}).plan(built)
         except PlanError as exc:
             if exc.code != "unmapped" or not skip_unmapped:
                 raise
@@ -148,37 +182,124 @@ def plan(intent, cloud, among, seed, built=BUILT, skip_unmapped=False):
 
 
 class _Planner:
-    def __init__(self, intent, cloud, among, seed, unreachable):
-        self.intent, self.cloud, self.seed = intent, cloud, str(seed)
+    def __init__(self, intent, cloud, among, seed, unreachable, spared):
+        self.intent, self.cloud, self.seed, self.spared = intent, cloud, str(seed), spared
+        # those that a choice has avoided
+        self.avoided = {}
         self.among = [host for host in dict.fromkeys(among) if host not in unreachable]
         self.unreachable = [host for host in unreachable if host in among]
 
     def plan(self, built):
         intent = self.intent
-        if intent.kind not in built:
-            raise self.error(f"{self.what()} needs the module {MODULES[intent.kind]}, which does not exist yet.", intent.action, "not_built")
-        if intent.direction:
-            raise self.error(f"{intent.action} with a direction is understood, but not built yet.", intent.direction, "not_built")
+        module = module_of(intent)
+        if module not in built:
+            raise self.error(f"{self.what()} needs the module {module}, which does not exist yet.", intent.action, "not_built")
         subject = self.name(intent.kind, intent.subject) if intent.kind in ("service", "container", "network") else intent.subject
-        pool = outside = self.named_pool()
-        for kind, name in ((intent.kind, subject), ("service", self.with_service())):
-            if kind in ("service", "container") and name:
-                pool, outside = self.running(kind, name, pool)
+        pool, targets, outside = self.side(subject)
+        args, host_args = self.args(subject), {}
+        if intent.kind == "partition":
+            others = self.other_side(targets)
+            self.addressed([*targets, *others])
+            host_args = {**{host: {"peers": others} for host in targets}, **{host: {"peers": targets} for host in others}}
+            pool, targets = [*pool, *(host for host in others if host not in pool)], [*targets, *others]
+        elif intent.direction:
+            args, host_args = self.link(subject, targets)
         return Plan(
             intent=intent,
             seed=self.seed,
-            candidates=pool,
-            targets=self.choose(pool, outside),
+            candidates=[host for host in pool if host not in self.spared],
+            targets=targets,
             outside=[host for host in outside if host not in self.among and host not in self.unreachable],
             unreachable=self.unreachable,
-            module=MODULES[intent.kind],
-            args=self.args(subject),
+            left_alone=[{"host": host, "why": why} for host, why in self.avoided.items()],
+            module=module,
+            args=args,
+            host_args=host_args,
         )
+
+    def side(self, subject=None):
+        """(the hosts to choose from, those chosen, all hosts where it runs) for the words about nodes."""
+        pool = outside = self.named_pool()
+        for kind, name in ((self.intent.kind, subject), ("service", self.with_service())):
+            if kind in ("service", "container") and name:
+                pool, outside = self.running(kind, name, pool)
+        return pool, self.choose(pool, outside), outside
+
+    def other_side(self, targets):
+        """The hosts that the targets are cut off from."""
+        intent = self.intent
+        if intent.others.mode == "all" and not intent.others_with:
+            # "from all nodes" means all the others
+            among = [host for host in self.among if host not in targets]
+        else:
+            among = self.among
+        other = replace(intent, selector=intent.others, with_service=intent.others_with, others=None, others_with=None)
+        planner = _Planner(other, self.cloud, among, self.seed, self.unreachable, self.spared)
+        others = planner.side()[1]
+        self.avoided.update(planner.avoided)
+        both = [host for host in targets if host in others]
+        if both:
+            raise self.error(
+                f"{both[0]} would be on both sides of the partition.", intent.others_with or self.word_of(both[0]), "both_sides",
+                hint="A host cannot be cut off from itself. Name the nodes of one side, or leave some out with except.",
+            )
+        return others
+
+    def addressed(self, hosts):
+        """Refuse peers of whose addresses nobody knows more than one, as they have others by which they would still be heard."""
+        unknown = [
+            host for host in hosts if not self.cloud.var(host, "faultline_host") and not self.cloud.var(host, "all_ipv4_addresses")
+            and not any(isinstance(each, dict) and each.get("address") for each in (self.cloud.var(host, "faultline_networks") or {}).values())
+        ]
+        if unknown:
+            error = self.error(
+                f"Nobody has looked yet which addresses {unknown[0]} has.", self.intent.action, "unmapped",
+                hint="Run faultline.openstack.os_cloud_facts on these hosts first, or give their networks an address: "
+                f"{', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}.",
+            )
+            error.details["hosts"] = unknown
+            raise error
+
+    def link(self, subject, targets):
+        """The arguments of a service that is cut off from another one, or may hear it again, in one direction."""
+        intent = self.intent
+        peer = self.name("service", intent.peer)
+        label = f"{subject} {intent.direction} {'from' if intent.direction == 'ingress' else 'to'} {peer}"
+        if intent.action == "plug":
+            return {"action": "connect", "label": label}, {}
+        others, unknown = self.cloud.runs("service", peer, self.cloud.groups["all"])
+        if unknown and not others:
+            others, _everywhere = self.running("service", peer, self.cloud.groups["all"], intent.peer)
+        if not others:
+            raise self.error(f"There is no node that runs {peer}.", intent.peer, "empty")
+        self.addressed(others)
+        args = {"action": "partition", "label": label, "direction": "in" if intent.direction == "ingress" else "out", "peers": others}
+        if intent.duration is not None:
+            args["duration"] = intent.duration
+        # who is called has the port
+        called, hosts, word = (subject, targets, intent.subject) if intent.direction == "ingress" else (peer, others, intent.peer)
+        return args, {host: self.doors(called, host if intent.direction == "ingress" else hosts[0], word) for host in targets}
+
+    def doors(self, service, host, word):
+        """protocol and port of a service, as the configuration says them, or as is usual."""
+        told = (definition_of(service, self.cloud.definitions(host))[1] or {}).get("port") or _catalogue.services().get(service, {}).get("port")
+        pairs = ports(told)
+        if not pairs:
+            raise self.error(
+                f"Nobody knows the port of {service}.", word, "no_port", hint="Say port in the configuration's definition of the service.")
+        protocols = {protocol for protocol, _number in pairs}
+        return {"port": [number for _protocol, number in pairs], **({"protocol": protocols.pop()} if len(protocols) == 1 else {})}
 
     def args(self, subject):
         intent = self.intent
+        if intent.kind == "partition":
+            return {"action": "partition", **({"duration": intent.duration} if intent.duration is not None else {})}
         args = {} if intent.kind == "node" else {"target" if intent.kind == "stress" else intent.kind: subject}
         args["action"] = intent.action
+        if intent.amount is not None:
+            args["action"] = {"lose": "loss", "limit": "rate"}.get(intent.action, intent.action)
+            unit = {"delay": "ms", "limit": "kbit"}.get(intent.action, "%")
+            args[args["action"]] = f"{intent.amount:.12g}{unit}"
         if intent.duration is not None:
             args["duration"] = intent.duration
         return args
@@ -267,10 +388,10 @@ class _Planner:
             )
         return host
 
-    def running(self, kind, name, pool):
+    def running(self, kind, name, pool, word=None):
         """(those of the pool that run it, all that do)."""
         everywhere, unknown = self.cloud.runs(kind, name, pool)
-        word = self.intent.subject if kind == self.intent.kind else self.intent.with_service
+        word = word or (self.intent.subject if kind == self.intent.kind else self.intent.with_service)
         if unknown:
             error = self.error(
                 f"Nobody has looked yet where the {kind} {name} runs.",
@@ -296,6 +417,9 @@ class _Planner:
 
     def choose(self, pool, elsewhere):
         selector = self.intent.selector
+        spared = [host for host in pool if host in self.spared]
+        if spared:
+            return self.choose_beside(spared, pool)
         try:
             return _select.choose(pool, selector.mode, selector.n, self.seed)
         except ValueError as exc:
@@ -310,6 +434,26 @@ class _Planner:
             raise self.error(
                 f"{selector.n} nodes are wanted, but {there}.", str(selector.n), "too_few", [f"at most {len(pool)}"], hint=hint
             ) from exc
+
+    def choose_beside(self, spared, pool):
+        """The chosen hosts of a pool of which some are to be left alone."""
+        selector = self.intent.selector
+        wanted, rest = _select.how_many(selector.mode, selector.n, len(pool)), [host for host in pool if host not in spared]
+        if selector.mode in ("count", "percent") and 0 < wanted <= len(rest):
+            self.avoided.update({host: self.spared[host] for host in spared})
+            return _select.choose(rest, "count", wanted, self.seed)
+        reasons = "; ".join(spared_words({"host": host, "why": self.spared[host]}) for host in spared)
+        if selector.mode in ("names", "all"):
+            word, message = self.word_of(spared[0]), f"{reasons}."
+        else:
+            there = "there is 1, and it may not be hit" if len(pool) == 1 else f"there are {len(pool)}, and not all may be hit"
+            word, message = str(selector.n), f"{wanted} node{'s are' if wanted > 1 else ' is'} wanted, {there}: {reasons}."
+        others = f" Or say: except {' and '.join(spared)}." if selector.mode == "all" and rest else ""
+        error = self.error(
+            message, word, "in_debug",
+            hint=f"Take the routers out of debug by os_router, or set the variable faultline_allow_debug of these hosts to true.{others} Nothing was touched.")
+        error.details["left_alone"] = [{"host": host, "why": self.spared[host]} for host in spared]
+        raise error
 
     def error(self, message, word, code, expected=(), suggestions=(), hint=""):
         text = self.intent.text or render(self.intent)

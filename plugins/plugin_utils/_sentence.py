@@ -15,9 +15,9 @@ import re
 import sys
 from dataclasses import asdict, dataclass, field
 
+from ..module_utils._check import kind_of
 from ..module_utils._fault._errors import FaultlineError
-from ._check import kind_of
-from ._nearest import nearest
+from ..module_utils._nearest import nearest
 
 try:
     import lark
@@ -35,9 +35,18 @@ UNDO_OF = {
     "terminate": "start",
     "freeze": "unfreeze",
     "unplug": "plug",
+    "mask": "start",
+    "crash_loop": "start",
     "poweroff": "poweron",
     "shutdown": "poweron",
     "disconnect": "connect",
+    "delay": "end of the delay",
+    "lose": "end of the loss",
+    "corrupt": "end of the corruption",
+    "duplicate": "end of the duplication",
+    "reorder": "end of the reordering",
+    "limit": "end of the limit",
+    "partition": "end of the partition",
     "stress": "end of the stress",
 }
 # What to say instead of an action that a duration cannot end.
@@ -54,7 +63,14 @@ INSTEAD = {
     "poweron": "poweroff",
     "connect": "disconnect",
 }
+PROCESS_ACTIONS = (
+    "start", "terminate", "restart", "kill", "freeze", "unfreeze", "unplug", "plug", "mask", "crash_loop", "crash-loop",
+)
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
+CHANCES = ("lose", "corrupt", "duplicate", "reorder")
+LONGEST_DELAY = 3600 * 1000  # milliseconds
+_KBIT = {"k": 1, "m": 1000, "g": 1000000}
+LEAST_RATE, GREATEST_RATE = 8, 32 * 1000000  # kbit
 
 
 class SentenceError(FaultlineError):
@@ -96,7 +112,7 @@ class Selector:
 class Intent:
     """What a sentence asks for. Names are as they were written; _plan.py finds what they mean."""
 
-    kind: str  # service, container, node, network, stress
+    kind: str  # service, container, node, network, partition, stress
     action: str
     subject: str | None  # the service, container or network; what is stressed; None for a node
     selector: Selector = Selector()
@@ -104,6 +120,9 @@ class Intent:
     duration: int | None = None  # seconds
     direction: str | None = None  # ingress, egress
     peer: str | None = None  # the service at the other end of a direction
+    amount: float | None = None  # of what impairs packets: milliseconds, per cent or kbit
+    others: Selector | None = None  # the other side of a partition
+    others_with: str | None = None
     text: str = field(default="", compare=False, repr=False)
     columns: dict = field(default_factory=dict, compare=False, repr=False)  # name -> column in text
 
@@ -111,8 +130,11 @@ class Intent:
         """JSON-able, without what belongs to the text alone."""
         known = asdict(self)
         del known["text"], known["columns"]
-        known["selector"] = {**known["selector"], "names": list(self.selector.names), "exclude": list(self.selector.exclude)}
-        return known
+        for name, selector in (("selector", self.selector), ("others", self.others)):
+            if selector is not None:
+                known[name] = {**known[name], "names": list(selector.names), "exclude": list(selector.exclude)}
+        # what only some sentences have
+        return {name: value for name, value in known.items() if value is not None or name not in ("amount", "others", "others_with")}
 
 
 def parse(text):
@@ -133,6 +155,15 @@ def render(intent):
         length = f" for {intent.duration} seconds"
     if intent.kind == "node":
         return f"{intent.action} {nodes}{with_service}{length}"
+    if intent.kind == "partition":
+        others_with = f" with {intent.others_with} service" if intent.others_with else ""
+        return f"partition {nodes}{with_service} from {_render_nodes(intent.others)}{others_with}{length}"
+    if intent.amount is not None:
+        on, network = f"on {nodes}{with_service}{length}", f"{intent.subject} network"
+        if intent.action in CHANCES:
+            return f"{intent.action} {intent.amount:g}% of packets on {network} {on}"
+        how = f"by {intent.amount} ms" if intent.action == "delay" else f"to {intent.amount} kbit"
+        return f"{intent.action} {network} {how} {on}"
     if intent.kind == "stress":
         return f"stress {intent.subject}{length} on {nodes}{with_service}"
     link = f" {intent.direction} {'from' if intent.direction == 'ingress' else 'to'} {intent.peer} service" if intent.direction else ""
@@ -257,16 +288,25 @@ def _expected(accepts, words, before, previous):
         words = [w for w in words if w not in ("all", "one", "random", "some", "single", "node", "nodes")]
         expected = ["nodes", "all nodes", "one node", "2 nodes", "50% of nodes", "<name> node"]
     elif "NAME" in accepts:
-        what = {"with": "service", "from": "service", "to": "service", "in": "group", "connect": "network", "disconnect": "network"}
-        process = previous in ("start", "terminate", "restart", "kill", "freeze", "unfreeze", "unplug", "plug")
+        what = {
+            "with": "service", "from": "service", "to": "service", "in": "group", "connect": "network", "disconnect": "network",
+            "delay": "network", "limit": "network", "on": "network" if before[-2:-1] == ["packets"] else "node",
+        }
+        process = previous in PROCESS_ACTIONS
         expected = [f"the name of a {what.get(previous, 'service or container' if process else 'node')}"]
         words = [] if previous == "in" else words
+    elif "SHORT_TIME" in accepts:
+        expected = ["a time (100 ms, 1 second)"]
+    elif "SHORT_RATE" in accepts:
+        expected = ["a rate (500 kbit, 1 mbit)"]
+    elif "SHARE" in accepts:
+        expected = ["a percentage (30%, 0.5%)"]
     elif "SHORT_DURATION" in accepts:
         expected = ["a duration (30 seconds, 5 minutes, 1m30s)"]
     elif "INT" in accepts:
         expected = ["a number"]
     if "SECONDS" in accepts:
-        expected, words = ["seconds", "minutes", "hours"], []
+        expected, words = ["ms", "seconds"] if "MS" in accepts else ["seconds", "minutes", "hours"], []
     expected += words
     return expected + (["the end of the sentence"] if "$END" in accepts else [])
 
@@ -294,7 +334,7 @@ class _Reading:
         self.kind, self.parts = str(tree.data).removesuffix("_fault"), _parts(tree)
 
     def intent(self):
-        action, subject, direction, peer, duration = "stress", None, None, None, None
+        action, subject, direction, peer, duration, amount = self.kind, None, None, None, None, None
         for rule, node in self.parts.items():
             if rule.endswith("_action"):
                 action = self.word(node)
@@ -302,25 +342,31 @@ class _Reading:
                 subject, duration = self.word(node), STRESS_SECONDS
             elif rule == "name":
                 subject = self.name(node)
+            elif rule in ("milliseconds", "chance", "rate"):
+                amount = getattr(self, rule)(node)
         if "link" in self.parts:
             direction, peer = self.link(self.parts["link"], action)
         if "duration" in self.parts:
             duration = self.duration(self.parts["duration"], action)
+        others = _parts(self.parts["others"]) if "others" in self.parts else {}
         return Intent(
             kind=self.kind,
             action=action,
             subject=subject,
-            selector=next((self.selector(node) for rule, node in self.parts.items() if rule in self.MODES), Selector()),
-            with_service=self.name(self.parts["with_service"].children[0]) if "with_service" in self.parts else None,
+            selector=self.nodes(self.parts) or Selector(),
+            with_service=self.served(self.parts),
             duration=duration,
             direction=direction,
             peer=peer,
+            amount=amount,
+            others=self.nodes(others),
+            others_with=self.served(others),
             text=self.text,
             columns=self.columns,
         )
 
     def word(self, node):
-        return str(node.children[0]).lower()
+        return str(node.children[0]).lower().replace("crash-loop", "crash_loop")
 
     def name(self, node):
         token = node.children[0]
@@ -329,6 +375,38 @@ class _Reading:
 
     def names(self, node):
         return tuple(self.name(child) for child in node.children if isinstance(child, lark.Tree))
+
+    def nodes(self, parts):
+        """The selector among the parts of a sentence, or of its other side."""
+        return next((self.selector(node) for rule, node in parts.items() if rule in self.MODES), None)
+
+    def served(self, parts):
+        return self.name(parts["with_service"].children[0]) if "with_service" in parts else None
+
+    def milliseconds(self, node):
+        number, unit = self.quantity(node, r"([0-9]+) ?([a-z]+)")
+        number *= 1000 if unit.startswith("s") else 1
+        return self.within(number, 1, LONGEST_DELAY, node, "1 ms to 1 hour")
+
+    def chance(self, node):
+        number = float(str(node.children[0]).rstrip("%"))
+        return self.within(number if number % 1 else int(number), 0.001, 100, node, "more than 0% to 100%")
+
+    def rate(self, node):
+        number, unit = self.quantity(node, r"([0-9]+) ?([a-z]+)")
+        return self.within(number * _KBIT[unit[0]], LEAST_RATE, GREATEST_RATE, node, "8 kbit to 32 gbit")
+
+    @staticmethod
+    def quantity(node, pattern):
+        said = " ".join(str(child if isinstance(child, lark.Token) else child.children[0]) for child in node.children)
+        number, unit = re.fullmatch(pattern, said.lower()).groups()
+        return int(number), unit
+
+    def within(self, number, least, most, node, wanted):
+        token = node.children[0]
+        if not least <= number <= most:
+            raise self.error(f"{token} is too {'little' if number < least else 'much'}: expected {wanted}.", token, [wanted])
+        return number
 
     def selector(self, node):
         mode, parts = self.MODES[node.data], _parts(node)

@@ -6,13 +6,17 @@
 
 from __future__ import annotations
 
-from . import _journal, _nft, _runner, _supervisor
+import time
+
+from . import _journal, _orphans, _runner, _service_steps, _supervisor
 from ._errors import FaultlineError
 
-STATES = ("armed", "injected", "undoing", "residue", "undone", "aborted", "done")
+# known here; faults of other families are undone by the program that armed them
+KNOWN = (_service_steps,)
+STATES = ("scheduled", "armed", "injected", "undoing", "residue", "undone", "aborted", "done")
 _SHOWN = (
-    "id", "kind", "action", "subject", "state", "armed_at", "injected_at", "undone_at", "duration", "deadline", "targets",
-    "steps", "proof", "held", "residue", "undo_attempts",
+    "id", "kind", "action", "subject", "state", "armed_at", "planned", "began", "injected", "injected_at", "undone", "undone_at",
+    "duration", "deadline", "targets", "steps", "proof", "held", "residue", "notes", "undo_attempts", "failure",
 )
 
 
@@ -25,16 +29,16 @@ def _matches(record, fault_id=None, kind=None, action=None, subject=None):
 
 def orphans():
     """What bears our name on this host and belongs to no open fault."""
-    open_tables = {_nft.table_name(record["id"]) for record in _journal.open_records()}
-    return ["nftables table inet %s" % name for name in _nft.tables() if name not in open_tables]
+    return _orphans.lost(_journal.open_records())
 
 
 def info(closed=True, **which):
-    """{open: [...], closed: [...], orphans: [...]} of the faults of this host that match."""
+    """{open: [...], closed: [...], orphans: [...], boot, clock} of the faults of this host that match."""
     def shown(records):
         return [{key: record.get(key) for key in _SHOWN} for record in records if _matches(record, **which)]
 
     found = {"open": shown(_journal.open_records()), "closed": shown(_journal.closed_records()) if closed else [], "orphans": orphans()}
+    found.update(boot=_journal.boot(), clock=time.time())
     count, left = len(found["open"]), sum(1 for record in found["open"] if record["state"] == "residue")
     found["msg"] = "%d fault%s open%s" % (count, "" if count == 1 else "s", ", %d with residue" % left if left else "")
     if found["orphans"]:
@@ -53,7 +57,7 @@ def undo(check_mode=False, everything=False, **which):
         )
     lost = orphans() if everything else []
     result = {
-        "changed": bool(records or lost), "undone": [], "residue": [], "orphans": lost,
+        "changed": bool(records or lost), "undone": [], "residue": [], "notes": [], "orphans": lost,
         "diff": {"before": "".join("%s %s\n" % (r["id"], r["subject"]) for r in records) + "".join("%s\n" % name for name in lost), "after": ""},
     }
     if not check_mode:
@@ -62,10 +66,11 @@ def undo(check_mode=False, everything=False, **which):
             _supervisor.disarm(record)
             if after is None or after["state"] != "residue":
                 result["undone"].append(record["id"])
+                result["notes"] += (after or {}).get("notes", [])
             else:
                 result["residue"] += ["%s: %s" % (record["id"], words) for words in after["residue"]]
         for name in lost:
-            _nft.delete(name.rpartition(" ")[2])
+            _orphans.remove(name)
     count = len(records) + len(lost)
     result["msg"] = "%s %d fault%s" % ("would undo" if check_mode else "undid", count, "" if count == 1 else "s") if count else "nothing to undo"
     if result["residue"]:

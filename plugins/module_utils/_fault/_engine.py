@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 
-from . import _journal, _proc, _runner, _steps, _supervisor
+from . import _journal, _later, _module, _proc, _runner, _steps, _supervisor
 from ._errors import FaultlineError
-
-# how long after its deadline an undo may take before a task that waits for it gives up
-WAIT_GRACE = 60
 
 
 class Fault:
@@ -21,17 +19,25 @@ class Fault:
 
     kind, action, subject: words for the record and the result.
     reversible: whether there is an undo, and hence a duration and a dead-man's switch; if not, why_not says why.
+    needs_root: whether it is root's; not for what only asks another machine, as a BMC.
+    undone_by: what undoes it when a user asks for it.
     names: other words for the subject, by which the faults on it are found again.
+    takes: how many seconds longer than a moment the injection may take; the dead-man's switch has patience for so long.
     changes: whether inject() is needed at all; resolve() may find the wanted state already there (only for healing actions).
+    ahead: how many seconds after the injection its effect comes; one that waits for a moment is injected so much sooner.
     """
 
     kind = ""
     action = ""
     subject = ""
     reversible = False
+    needs_root = True
     why_not = "Leave duration out. Actions with an undo: terminate, freeze, unplug."
     names = ()
+    takes = 0
     changes = True
+    undone_by = "os_fault_undo"
+    ahead = 0
 
     def resolve(self):
         """Find the exact things to hit; FaultlineError when there is nothing."""
@@ -74,17 +80,69 @@ class Fault:
         return None
 
 
-def perform(fault, duration=None, wait=False, wait_timeout=None, check_mode=False):
+class StepFault(Fault):
+    """A fault whose injection is data as well: its steps can be done (see _steps.py), so the target can fire it by itself."""
+
+    reversible = True
+
+    def inject(self, record):
+        _steps.do(record["steps"])
+
+    def prove(self, record):
+        return _steps.prove(record["steps"])
+
+
+def undo_now(records):
+    """Undo other faults, whatever their deadlines; FaultlineError (residue) for the first that cannot be undone wholly."""
+    for record in records:
+        after = _runner.undo(record["id"])
+        _supervisor.disarm(record)
+        if after and after["residue"]:
+            raise FaultlineError(
+                "%s could not be undone: %s." % (record["id"], "; ".join(after["residue"])), code="residue", details=after,
+                hint="Its journal stays open.",
+            )
+
+
+def perform(fault, duration=None, wait=False, wait_timeout=None, check_mode=False, fire_in=None, at=None):
     """Walk a fault's whole path on this host. The result dictionary of the module.
 
     duration: seconds until the fault undoes itself, or None.
     wait: come back only when it is undone and proven undone.
     wait_timeout: seconds that the undo may take beyond the deadline.
+    fire_in: seconds; come back when it is armed, and let the target inject it by itself so much later (a StepFault).
+    at: epoch seconds of this host's clock; come back when it is scheduled, and let the target inject it at that moment.
     """
-    if os.geteuid() != 0:
+    if fault.needs_root and os.geteuid() != 0:
         raise FaultlineError("Faults need root on the target.", code="not_root", hint="Set become: true.")
     if duration is not None and duration <= 0:
         raise FaultlineError("duration must be more than 0 seconds, not %s." % duration, code="bad_duration")
+    if at is not None and not check_mode:
+        return _scheduled(fault, duration, wait, at)
+    _looked_at(fault, duration)
+    if check_mode or not fault.changes:
+        return _preview(fault, duration, check_mode)
+    if fire_in is not None:
+        return _left_to_the_target(fault, duration, fire_in)
+    record = _journalled(fault, duration)
+    try:
+        _armed(fault, record)
+        _fired(fault, record, duration)
+    except BaseException as exc:
+        _taken_back(record, exc)
+        raise
+    result = _result(fault, record)
+    result["diff"] = {"before": fault.before(), "after": fault.after()}
+    if not fault.reversible:
+        _closed(record)
+        _recovered(fault, result, wait)
+    elif wait and duration is not None:
+        _wait_undone(record, result, wait_timeout)
+    return result
+
+
+def _looked_at(fault, duration):
+    """Resolve and guard: nothing is touched yet."""
     fault.resolve()
     fault.guard()
     if duration is not None and not fault.reversible:
@@ -92,20 +150,6 @@ def perform(fault, duration=None, wait=False, wait_timeout=None, check_mode=Fals
             "%s of %s has no undo, so a duration has no meaning for it." % (fault.action, fault.subject), code="no_undo",
             hint=fault.why_not,
         )
-    if check_mode or not fault.changes:
-        return _preview(fault, duration, check_mode)
-    record = _journalled(fault, duration)
-    _injected(fault, record, duration)
-    result = _result(fault, record)
-    result["diff"] = {"before": fault.before(), "after": fault.after()}
-    if not fault.reversible:
-        with _journal.locked_for_undo(record["id"]), _journal.locked():
-            record["state"] = "done"
-            _runner.close(record)
-        _recovered(fault, result, wait)
-    elif wait and duration is not None:
-        _wait_undone(record, result, wait_timeout)
-    return result
 
 
 def _preview(fault, duration, check_mode):
@@ -126,25 +170,35 @@ def _preview(fault, duration, check_mode):
     }
 
 
-def _journalled(fault, duration):
-    """Write the record, undo included, to disk."""
+def _record(fault, duration, **keys):
+    """A new record, in memory."""
     _journal.make_folders()
-    fault_id = "%s-%s" % (fault.action, os.urandom(4).hex())
-    record = {
-        "version": 1, "id": fault_id, "kind": fault.kind, "action": fault.action, "subject": fault.subject,
+    return dict({
+        "version": 1, "id": "%s-%s" % (fault.action, os.urandom(4).hex()), "kind": fault.kind, "action": fault.action, "subject": fault.subject,
         "state": "armed", "boot": _journal.boot(), "armed_at": _journal.now(), "injected_at": None, "undone_at": None,
         "duration": duration, "deadline": None, "deadline_clock": None if duration is None else _journal.clock() + duration,
         "names": sorted({fault.subject} | set(fault.names)), "targets": fault.targets(), "steps": [], "before": fault.before(),
         "proof": {}, "residue": [], "held": None, "supervisor": {},
-    }
+        "takes": fault.takes, "fire_at": None,
+        "program": _supervisor.install_runner() if fault.reversible else None,
+    }, **keys)
 
+
+def _journalled(fault, duration, fire_in=None):
+    """Write the record, undo included, to disk."""
+    record = _record(fault, duration, fire_at=None if fire_in is None else _journal.clock() + fire_in)
+    _with_its_undo(fault, record, _journal.create)
+    return record
+
+
+def _with_its_undo(fault, record, write):
+    """Write a record with its undo, once no undo of another fault is on its way that would undo ours, too."""
     def free():
-        """Wait for the undo of another fault on the same things: it would undo ours too."""
         with _journal.locked():
-            record["steps"] = fault.steps(fault_id) if fault.reversible else []
+            record["steps"] = fault.steps(record["id"]) if fault.reversible else []
             if _journal.claimed_by_undoing({step.get("claim") for step in record["steps"]} - {None}):
                 return False
-            _journal.create(record)
+            write(record)
             return True
 
     if not _proc.wait_until(free, 30, pause=0.2):
@@ -152,41 +206,139 @@ def _journalled(fault, duration):
             "Another fault on %s is being undone and does not come to an end; nothing was touched." % fault.subject, code="busy",
             hint="See os_fault_info, and heal first.",
         )
-    return record
 
 
-def _injected(fault, record, duration):
-    """Arm, inject, prove; whatever fails is undone."""
+def _scheduled(fault, duration, wait, at):
+    """Leave the fault to a keeper on this host; the result once that stands."""
+    if wait:
+        raise FaultlineError(
+            "wait and at exclude each other: a task that leaves its fault to the target does not wait for it.", code="bad_option",
+            hint="Leave wait out, and look at os_fault_info when the fault is over.",
+        )
+    moment = _later.clock_of(at)
+
+    def look(fault):
+        _looked_at(fault, duration)
+        if not fault.changes:
+            raise FaultlineError(
+                "%s has nothing to do for %s, so there is nothing to schedule." % (fault.action, fault.subject), code="nothing_to_do")
+        record = _record(fault, duration, state="scheduled", planned=at, keeper=True, deadline_clock=None)
+        # a reboot before the moment disarms it: the sweeper closes its record, whether or not it has an undo
+        record["program"] = record["program"] or _supervisor.install_runner()
+        _journal.create(record)
+        _supervisor.install_sweeper(record["program"])
+        steps = fault.steps(record["id"]) if fault.reversible else []
+        return record, {
+            "changed": True,
+            "msg": "%s: %s in %.1f seconds%s" % (
+                fault.subject, fault.action, moment - _journal.clock(), "" if duration is None else ", undone %g seconds later" % duration),
+            "fault": {key: record[key] for key in ("id", "kind", "action", "subject")},
+            "targets": record["targets"], "residue": [], "duration": duration, "planned": at,
+            "undo": {"state": "scheduled" if steps else "none", "deadline": None, "steps": [_steps.describe(step) for step in steps]},
+            "diff": {"before": fault.before(), "after": "%s, at %.3f" % (fault.action, at)},
+        }
+
+    def arm(fault, record):
+        _looked_at(fault, duration)
+        record.update(
+            state="armed", targets=fault.targets(), before=fault.before(), fire_at=moment,
+            deadline_clock=None if duration is None else moment + duration)
+
+        def write(written):
+            if _journal.load_open(written["id"]) is None:
+                raise FaultlineError("It was disarmed.", code="disarmed")
+            _journal.update(written, sync=True)
+
+        _with_its_undo(fault, record, write)
+        _armed(fault, record)
+
+    def fire(fault, record):
+        try:
+            _fired(fault, record, duration)
+        except BaseException as exc:
+            _taken_back(record, exc)
+            raise
+        if not fault.reversible:
+            record["proof"]["came_back"] = fault.recover(True)
+            _closed(record)
+
+    return _later.leave(fault, moment, look, arm, fire)
+
+
+def _left_to_the_target(fault, duration, fire_in):
+    """Arm only. Who waits finds the rest in the record."""
+    record = _journalled(fault, duration, fire_in)
     try:
-        if fault.reversible:
-            record["supervisor"] = _supervisor.arm(record)
-        fault.inject(record)
-        record["injected_at"] = _journal.now()
-        if duration is not None:
-            record["deadline_clock"] = _journal.clock() + duration
-            record["deadline"] = _journal.now(duration)
-        record["state"] = "injected"
-        _save(record)
-        record["proof"] = fault.prove(record)
-        _save(record)
-    except BaseException as exc:
+        supervisor = _supervisor.arm(record)
+        with _journal.locked_for_undo(record["id"]), _journal.locked():
+            # its time may have come already
+            armed = _journal.load_open(record["id"])
+            if armed is not None:
+                _journal.update(dict(armed, supervisor=supervisor))
+    except BaseException:
         with contextlib.suppress(FaultlineError, OSError):
-            after = _runner.undo(record["id"])
+            _runner.undo(record["id"])
             _supervisor.disarm(record)
-            if after and after["residue"] and isinstance(exc, FaultlineError):
-                exc.message += " What was done could not be undone wholly: %s." % "; ".join(after["residue"])
-                exc.details["residue"] = after["residue"]
         raise
+    result = _result(fault, record)
+    result.update(msg="%s: %s in %g seconds" % (fault.subject, fault.action, fire_in), fires_at=_journal.now(fire_in))
+    return result
+
+
+def _armed(fault, record):
+    """Start what undoes it."""
+    if fault.reversible:
+        record["supervisor"] = _supervisor.arm(record)
+
+
+def _fired(fault, record, duration):
+    """Inject and prove."""
+    record["began"] = time.time() + fault.ahead
+    fault.inject(record)
+    record["injected"] = time.time() + fault.ahead
+    record["injected_at"] = _journal.now(fault.ahead)
+    if duration is not None:
+        record["deadline_clock"] = _journal.clock() + duration
+        record["deadline"] = _journal.now(duration)
+    record["state"] = "injected"
+    _save(record)
+    record["proof"] = fault.prove(record)
+    _save(record)
+
+
+def _taken_back(record, exc):
+    """Undo what was done of a fault that failed; what cannot be undone is added to the error."""
+    with contextlib.suppress(FaultlineError, OSError):
+        with _journal.locked_for_undo(record["id"]), _journal.locked():
+            present = _journal.load_open(record["id"])
+            if present is not None:
+                _journal.update(dict(present, failure=getattr(exc, "message", str(exc))))
+        # healed while we injected: its undo came too early for what we did then
+        residue = (_runner.undo(record["id"]) or _runner.once_more(record))["residue"]
+        _supervisor.disarm(record)
+        if residue and isinstance(exc, FaultlineError):
+            exc.message += " What was done could not be undone wholly: %s." % "; ".join(residue)
+            exc.details["residue"] = residue
+
+
+def _closed(record):
+    """Close the record of a fault without an undo."""
+    with _journal.locked_for_undo(record["id"]), _journal.locked():
+        record["state"] = "done"
+        _runner.close(record)
 
 
 def _save(record):
     """Write an open record again, unless it was undone meanwhile."""
     with _journal.locked_for_undo(record["id"]):
-        if _journal.load_open(record["id"]) is None:
+        present = _journal.load_open(record["id"])
+        if present is None:
             raise FaultlineError(
                 "The fault %s was undone while it was being proven." % record["id"], code="undone_early",
                 hint="Its duration is too short, or somebody healed.",
             )
+        # what a worker has counted stays
+        record["proof"] = dict(present["proof"], **record["proof"])
         with _journal.locked():
             _journal.update(record)
 
@@ -199,7 +351,7 @@ def _result(fault, record):
         }
     until = ""
     if fault.reversible:
-        until = ", undone at %s" % record["deadline"] if record["deadline"] else ", until it is undone (os_fault_undo)"
+        until = ", undone at %s" % record["deadline"] if record["deadline"] else ", until it is undone (%s)" % fault.undone_by
     return {
         "changed": True,
         "msg": "%s: %s%s" % (fault.subject, fault.after(), until),
@@ -232,7 +384,7 @@ def _recovered(fault, result, wait):
 
 def _wait_undone(record, result, wait_timeout):
     """Wait until the record is closed by whoever undoes it, and tell the end."""
-    grace = WAIT_GRACE if wait_timeout is None else wait_timeout
+    grace = _module.WAIT_TIMEOUT if wait_timeout is None else wait_timeout
     left = record["deadline_clock"] - _journal.clock()
     _proc.wait_until(lambda: _journal.load_open(record["id"]) is None, max(0, left) + grace, pause=0.1)
     after = _journal.load(record["id"])
@@ -245,8 +397,9 @@ def _wait_undone(record, result, wait_timeout):
                 record["id"], record["subject"], grace, "; ".join(residue) or "the undo has not ended"),
             code="residue", details=result, hint="Its journal stays open; heal with os_fault_undo id=%s." % record["id"],
         )
-    result["undo"].update(state="undone", undone_at=after["undone_at"], held=after["held"], left_to=after["left_to"])
+    result["undo"].update(state="undone", undone_at=after["undone_at"], held=after["held"], left_to=after["left_to"], notes=after.get("notes", []))
     result["residue"] = after["residue"]
+    result["proof"] = after["proof"]
     result["msg"] = "%s: %s, undone at %s, nothing left behind" % (record["subject"], result["diff"]["after"], after["undone_at"])
     if after["held"] is False:
         raise FaultlineError(

@@ -25,7 +25,7 @@ class Finished:
 
 def environment():
     """The environment of every program that we start."""
-    return {"LC_ALL": "C", "PATH": _PATH, "HOME": os.environ.get("HOME", "/root")}
+    return {"LC_ALL": "C", "PATH": _PATH, "HOME": os.path.expanduser("~")}
 
 
 def which(name):

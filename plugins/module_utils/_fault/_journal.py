@@ -4,7 +4,7 @@
 
 """The journal: what was done to this host, and what undoes it, on disk before anything is touched.
 
-/var/lib/faultline (0700, root)
+/var/lib/faultline (0700, root), or ~/.local/state/faultline where whoever runs us is not root (power, on the controller)
     open/<id>.json      faults that are armed, injected, or left residue
     closed/<id>.json    faults that are over: undone, aborted, or done where no undo exists
     lock, lock.d/<id>   one lock for the journal, one for each fault while it is undone
@@ -24,7 +24,7 @@ import time
 
 from ._errors import FaultlineError
 
-HOME = "/var/lib/faultline"
+HOME = "/var/lib/faultline" if os.geteuid() == 0 else os.path.expanduser("~/.local/state/faultline")
 ID = re.compile(r"^[a-z_]+-[0-9a-f]{8}$")
 # so that later, longer states of a record fit in the place that it already has on a full disk
 _RESERVE = 8192
@@ -62,20 +62,22 @@ def make_folders():
                 os.makedirs(folder, mode=0o700, exist_ok=True)
             trust(folder)
     except OSError as exc:
-        raise _unwritable(exc) from exc
+        raise unwritable(exc) from exc
 
 
 def trust(path):
-    """Fail unless root owns path and only root can write it."""
+    """Fail unless we own path, who are root on targets, and only we can write it."""
     info = os.lstat(path)
-    if stat.S_ISLNK(info.st_mode) or info.st_uid != 0 or info.st_mode & 0o022:
+    if stat.S_ISLNK(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o022:
+        owner = "root" if os.geteuid() == 0 else "user %d" % os.geteuid()
         raise FaultlineError(
-            "%s is not root's alone; no undo is run from there." % path, code="untrusted_journal",
-            hint="It must be owned by root, not a link, and not writable by others. Look at what is in it before you mend it.",
+            "%s is not %s's alone; no undo is run from there." % (path, owner), code="untrusted_journal",
+            hint="It must be owned by %s, not a link, and not writable by others. Look at what is in it before you mend it." % owner,
         )
 
 
-def _unwritable(exc):
+def unwritable(exc):
+    """The error for an OSError that kept us from writing here."""
     why = "the disk is full" if exc.errno in (errno.ENOSPC, errno.EDQUOT) else (exc.strerror or str(exc))
     return FaultlineError(
         "The journal in %s cannot be written: %s. Nothing was touched." % (HOME, why), code="no_journal",
@@ -105,7 +107,8 @@ def locked_for_undo(fault_id):
             os.unlink(_path(name))
 
 
-def _sync_folder(folder):
+def sync_folder(folder):
+    """Until the names in a folder are on disk: what a power cut must not take back."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -133,7 +136,7 @@ def _write_new(folder, name, raw, sync):
             os.close(handle)
         os.rename(temporary, os.path.join(folder, name))
         if sync:
-            _sync_folder(folder)
+            sync_folder(folder)
     except OSError:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
@@ -146,7 +149,7 @@ def create(record):
     try:
         _write_new(_path("open"), record["id"] + ".json", _encode(record, len(raw) + _RESERVE), sync=True)
     except OSError as exc:
-        raise _unwritable(exc) from exc
+        raise unwritable(exc) from exc
 
 
 def update(record, sync=False):
@@ -198,7 +201,7 @@ def _load(folder, name):
         return None
     with os.fdopen(handle, "rb") as stream:
         info = os.fstat(stream.fileno())
-        if info.st_uid != 0 or info.st_mode & 0o022:
+        if info.st_uid != os.geteuid() or info.st_mode & 0o022:
             trust(path)
         raw = stream.read()
     try:
@@ -247,8 +250,11 @@ def closed_records():
 
 
 def open_faults(action, names):
-    """The open records of an action on any of these names, oldest first."""
-    return [record for record in open_records() if record["action"] == action and set(record["names"]) & set(names)]
+    """The open records of an action on any of these names, oldest first; those that only wait for their moment have done nothing yet."""
+    return [
+        record for record in open_records()
+        if record["action"] == action and record["state"] != "scheduled" and set(record["names"]) & set(names)
+    ]
 
 
 def claimed_by_others(fault_id, records=None):

@@ -10,12 +10,25 @@ import signal
 
 from ._errors import FaultlineError
 
-SERVICE_ACTIONS = ("start", "terminate", "restart", "kill", "freeze", "unfreeze", "unplug", "plug")
-SERVICE_DRIVERS = ("system_service", "process", "linux_service")
+SERVICE_ACTIONS = ("start", "terminate", "restart", "kill", "freeze", "unfreeze", "unplug", "plug", "mask", "crash_loop")
+SERVICE_DRIVERS = ("system_service", "process", "linux_service", "pcs_service", "pcs_or_linux_service", "salt_service")
+# what a definition says of how a service is found and run
+DEFINITION = ("unit", "grep", "start_cmd", "terminate_cmd", "restart_cmd", "pcs_service", "salt_service")
 # signals that no process survives unless it asks to
 DEADLY = ("KILL", "TERM", "INT", "QUIT", "ABRT", "SEGV", "BUS")
+CONTAINER_ACTIONS = ("start", "terminate", "restart", "kill", "freeze", "unfreeze", "unplug", "plug")
+CONTAINER_DRIVERS = ("docker_container", "podman_container")
+# seconds that an undo may take beyond its deadline
+WAIT_TIMEOUT = 60
+# what every module of faults takes
+TIMES = {
+    "duration": {"type": "float"},
+    "at": {"type": "float"},
+    "wait": {"type": "bool", "default": False},
+    "wait_timeout": {"type": "float", "default": WAIT_TIMEOUT},
+}
 # keys of a result that a failed task has as well
-_RESULT = ("fault", "targets", "injected_at", "proof", "undo", "residue", "duration", "diff")
+_RESULT = ("fault", "targets", "planned", "injected_at", "proof", "undo", "residue", "duration", "diff")
 
 
 def service_arguments():
@@ -25,17 +38,30 @@ def service_arguments():
         "action": {"type": "str", "required": True, "choices": list(SERVICE_ACTIONS)},
         "driver": {"type": "str", "default": "system_service", "choices": list(SERVICE_DRIVERS)},
         "unit": {"type": "list", "elements": "str", "aliases": ["service_name", "linux_service"]},
+        "pcs_service": {"type": "str"},
+        "salt_service": {"type": "str"},
         "grep": {"type": "str"},
         "port": {"type": "raw"},
         "start_cmd": {"type": "str"},
         "terminate_cmd": {"type": "str"},
         "restart_cmd": {"type": "str"},
         "signal": {"type": "str", "default": "KILL", "choices": list(DEADLY)},
-        "duration": {"type": "float"},
-        "wait": {"type": "bool", "default": False},
-        "wait_timeout": {"type": "float", "default": 60},
+        **TIMES,
         "recovery_timeout": {"type": "float", "default": 30},
     }
+
+
+def container_arguments():
+    """The argument_spec of os_container_fault."""
+    service = service_arguments()
+    shared = ("port", "signal", *TIMES, "recovery_timeout")
+    return dict(
+        {name: service[name] for name in shared},
+        container={"type": "str", "required": True},
+        action={"type": "str", "required": True, "choices": list(CONTAINER_ACTIONS)},
+        driver={"type": "str", "default": "auto", "choices": list(CONTAINER_DRIVERS) + ["auto"]},
+        service={"type": "str"},
+    )
 
 
 def ports(value):
@@ -50,7 +76,7 @@ def ports(value):
         words = pair if isinstance(pair, (list, tuple)) else str(pair).split("/")
         words = list(words) if len(words) == 2 else ["tcp"] + list(words)
         protocol, number = str(words[0]).lower(), str(words[-1])
-        if len(words) != 2 or protocol not in ("tcp", "udp") or not number.isdigit() or not 0 < int(number) < 65536:
+        if len(words) != 2 or protocol not in ("tcp", "udp") or not number.isdecimal() or not 0 < int(number) < 65536:
             raise FaultlineError(
                 "port is %r; it must be a protocol and a number." % (value,), code="bad_port",
                 hint="For example [tcp, 3306], tcp/3306, or a list of such pairs.",

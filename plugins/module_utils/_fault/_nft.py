@@ -2,7 +2,10 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Our own nftables tables: one per fault, named after it; nothing else is ever edited."""
+"""Our own nftables tables: one per fault, named after it; nothing else is ever edited.
+
+inside: an argv that runs a program in another network namespace; none for that of this host.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ def require():
         )
 
 
-def cut_ports(table, doors):
+def cut_ports(table, doors, inside=()):
     """Drop all packets to and from local ports. doors: (protocol, number, address), address None for all of IPv4 and IPv6."""
     lines = ["table inet %s {" % table]
     for hook, side in (("input", "d"), ("output", "s")):
@@ -46,7 +49,7 @@ def cut_ports(table, doors):
         lines.append("  }")
     lines.append("}")
     ruleset = "\n".join(lines) + "\n"
-    run(["nft", "-f", "-"], stdin=ruleset)
+    run(list(inside) + ["nft", "-f", "-"], stdin=ruleset)
     return ruleset
 
 
@@ -61,13 +64,13 @@ def tables():
     return [entry["name"] for entry in entries if entry["family"] == "inet" and entry["name"].startswith(PREFIX)]
 
 
-def exists(table):
-    return run(["nft", "list", "table", "inet", table], check=False).rc == 0
+def exists(table, inside=()):
+    return run(list(inside) + ["nft", "list", "table", "inet", table], check=False).rc == 0
 
 
-def dropped(table):
+def dropped(table, inside=()):
     """Packets that the table's rules have dropped so far."""
-    listing = json.loads(run(["nft", "-j", "list", "table", "inet", table]).out)
+    listing = json.loads(run(list(inside) + ["nft", "-j", "list", "table", "inet", table]).out)
     total = 0
     for entry in listing["nftables"]:
         for expression in entry.get("rule", {}).get("expr", []):
@@ -75,9 +78,9 @@ def dropped(table):
     return total
 
 
-def delete(table):
+def delete(table, inside=()):
     """Remove a table of ours; no matter if it is gone already."""
     if not table.startswith(PREFIX):
         raise FaultlineError("'%s' is not a table of ours; it stays." % table, code="not_ours")
-    if exists(table):
-        run(["nft", "delete", "table", "inet", table])
+    if exists(table, inside):
+        run(list(inside) + ["nft", "delete", "table", "inet", table])

@@ -151,8 +151,24 @@ def matching(pattern):
     return sorted(found, key=lambda process: process.pid)
 
 
+def container(pid):
+    """The id of the container that a process is in, by its control group; '' for one of this host, which may be a container itself."""
+    def ids(of):
+        return re.findall(rb"[0-9a-f]{64}", _read("/proc/%d/cgroup" % of) or b"")
+
+    inner = [each for each in ids(pid) if each not in ids(1)]
+    return inner[-1].decode() if inner else ""
+
+
+def refuse_all(control_group):
+    """Fail for the group that all processes are below; it is nobody's own."""
+    if not control_group.strip("/"):
+        raise FaultlineError("'%s' is no control group of its own: all of the host is below it." % control_group, code="guarded")
+
+
 def in_cgroup(control_group):
     """Processes of a systemd unit's control group and of all groups below it, whatever the cgroup version."""
+    refuse_all(control_group)
     found = []
     below = control_group.rstrip("/") + "/"
     for pid in every():
@@ -168,6 +184,25 @@ def in_cgroup(control_group):
                     found.append(process)
                 break
     return sorted(found, key=lambda process: process.pid)
+
+
+def in_session(leader):
+    """Processes of the session that a process leads or has led."""
+    def belongs(pid):
+        raw = _read("/proc/%d/stat" % pid)
+        return raw is not None and int(raw.rsplit(b")", 1)[1].split()[3]) == leader.pid
+
+    now = lookup(leader.pid)
+    if now is not None and now != leader:
+        # the PID went to somebody else, so nobody of the session is left
+        return []
+    return [process for process in map(lookup, filter(belongs, every())) if process]
+
+
+def age(process):
+    """Seconds since a process was started."""
+    with open("/proc/uptime") as stream:
+        return float(stream.read().split()[0]) - process.start / os.sysconf("SC_CLK_TCK")
 
 
 def wait_until(condition, timeout, pause=0.02):

@@ -4,15 +4,19 @@
 
 """The undo runner: what keeps a fault's time on the target and undoes it, without controller, SSH or module.
 
-    hold ID    wait for the deadline of a fault (a unit's main process)
+    hold ID    wait for the deadline of a fault, and before it for the time to fire it (a unit's main process)
     undo ID    undo a fault and prove it, again and again for a while (the unit's stop hook)
+    once ID    undo a fault and prove it, once (for a program that does not know the fault's steps)
     watch ID   hold and undo without systemd: two processes that watch each other
     sweep      undo what a reboot interrupted (at boot)
+    work TYPE  what the effect of a step of that type needs for as long as it lasts (started by the step)
 """
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -24,13 +28,21 @@ from ._exec import run
 
 # a failed undo is tried again after these pauses, in seconds; then it waits for heal or the next boot
 PAUSES = (1, 2, 5, 10, 30, 60, 60, 60)
+# how long an injection may take, in seconds, before it is undone for that
+_INJECTION = 4
+# an undo may start a database, which takes its time
+_UNDO_TIMEOUT = 1800
 
 
-def undo(fault_id):
+def undo(fault_id, elsewhere=True):
     """Undo one fault from whatever state, prove it, close its record. The record, or None if there is no such open fault.
 
     Never raises for a step that fails: the record then stays open, in state residue, and names what is left.
+    elsewhere: leave a fault whose steps we do not know to the program that armed it.
     """
+    record = _journal.load_open(fault_id)
+    if elsewhere and record is not None and record.get("program") and not _steps.known(record["steps"]):
+        return _undo_by_its_own_program(record)
     with _journal.locked_for_undo(fault_id):
         with _journal.locked():
             record = _journal.load_open(fault_id)
@@ -43,25 +55,92 @@ def undo(fault_id):
             others = _journal.claimed_by_others(fault_id)
         mine = [step for step in record["steps"] if step.get("claim") not in others]
         record["left_to"] = sorted({others[step["claim"]] for step in record["steps"] if step.get("claim") in others})
-        residue = []
-        for step in mine:
-            try:
-                _steps.kind(step).undo(step)
-            except FaultlineError as exc:
-                residue.append("%s: %s" % (_steps.describe(step), exc.message))
-        if not residue:
-            residue = [words for words in (_steps.kind(step).residue(step) for step in mine) if words]
+        residue, notes = _undone(mine)
+        record["notes"] = sorted((notes | set(record.get("notes", []))) - {""})
         record["undo_attempts"] = record.get("undo_attempts", 0) + 1
         record["residue"] = residue
-        record["undone_at"] = None if residue else _journal.now()
+        record.update(undone_at=None if residue else _journal.now(), undone=None if residue else time.time())
         with _journal.locked():
             if residue:
                 record["state"] = "residue"
                 _journal.update(record)
             else:
-                record["state"] = "done" if not record["steps"] else ("undone" if record.get("injected_at") else "aborted")
+                record["state"] = _end(record)
                 close(record)
         return record
+
+
+def _end(record):
+    """The state of a record that is closed without residue."""
+    if record.get("injected_at"):
+        return "undone" if record["steps"] else "done"
+    # what was planned for a moment and has no undo is known to have come to nothing
+    return "aborted" if record["steps"] or record.get("planned") is not None else "done"
+
+
+def _undone(steps):
+    """Undo steps: (what is left, in words; what they left alone, a set of words)."""
+    residue, notes = [], set()
+    for step in steps:
+        try:
+            said = _steps.kind(step).undo(step)
+            notes |= {said} if isinstance(said, str) else set()
+        except FaultlineError as exc:
+            residue.append("%s: %s" % (_steps.describe(step), exc.message))
+    return residue or [words for words in map(_left, steps) if words], notes
+
+
+def once_more(record):
+    """Undo the steps of a record that was closed while they were done. The record, with its residue."""
+    with _journal.locked_for_undo(record["id"]):
+        return dict(record, residue=_undone(record["steps"])[0])
+
+
+def _left(step):
+    """What is left after the undo of a step, in words, or ''."""
+    try:
+        return _steps.kind(step).residue(step)
+    except FaultlineError as exc:
+        return "%s: %s" % (_steps.describe(step), exc.message)
+
+
+def _undo_by_its_own_program(record):
+    try:
+        _journal.trust(record["program"][-1])
+        run(record["program"] + ["once", record["id"]], timeout=_UNDO_TIMEOUT)
+    except (FaultlineError, OSError) as exc:
+        with _journal.locked_for_undo(record["id"]), _journal.locked():
+            record = _journal.load_open(record["id"]) or record
+            if record["state"] != "residue":
+                record.update(state="residue", residue=["its undo could not be run: %s" % getattr(exc, "message", exc)])
+                _journal.update(record)
+    return _journal.load(record["id"])
+
+
+def fire(fault_id):
+    """Do the steps of a fault that waited for its time, and prove them. Whether it stands; if not, the record says why
+    (failure), and its undo is next."""
+    with _journal.locked_for_undo(fault_id):
+        record = _journal.load_open(fault_id)
+        if record is None or record["state"] != "armed":
+            return False
+        try:
+            record["began"] = time.time()
+            _steps.do(record["steps"])
+            record.update(injected_at=_journal.now(), injected=time.time(), state="injected")
+            if record["duration"] is not None:
+                record.update(deadline_clock=_journal.clock() + record["duration"], deadline=_journal.now(record["duration"]))
+            _keep(record)
+            record["proof"] = _steps.prove(record["steps"])
+        except (FaultlineError, OSError) as exc:
+            record["failure"] = getattr(exc, "message", str(exc))
+        _keep(record)
+        return "failure" not in record
+
+
+def _keep(record):
+    with _journal.locked():
+        _journal.update(record)
 
 
 def close(record):
@@ -74,40 +153,66 @@ def close(record):
 def _held(steps):
     """Whether the effect lasted until now; None when that cannot be told."""
     try:
-        return all(_steps.kind(step).held(step) for step in steps)
+        answers = [_steps.kind(step).held(step) for step in steps]
     except FaultlineError:
         return None
+    if None in answers and all(each is None or each for each in answers):
+        return None
+    return all(answers)
 
 
 def undo_persistently(fault_id):
     """Undo, and try again while there is residue. The exit status of the stop hook."""
     for pause in PAUSES + (0,):
-        record = undo(fault_id)
+        record = undo(fault_id, elsewhere=False)
         if record is None or record["state"] != "residue":
             return 0
+        if _sweeper.is_next():
+            # the shutdown must not wait for us
+            return 1
         time.sleep(pause)
     return 1
 
 
 def remaining(fault_id):
-    """Seconds until a fault's deadline; None when it is over, infinity when it has none."""
+    """Seconds until something is to be done for a fault: (its firing, its end), each None when it never comes. (0, 0) when
+    the fault is over."""
     record = _journal.load_open(fault_id)
     if record is None:
+        return 0, 0
+    now = _journal.clock()
+    ours = record.get("fire_at") is not None and record["state"] == "armed" and not record.get("keeper")
+    firing = record["fire_at"] - now if ours else None
+    end = record["deadline_clock"]
+    if firing is not None or end is None:
+        return firing, None
+    if record["state"] == "armed" and 0 >= end - now > -_INJECTION - record.get("takes", 0):
+        # the injection is not done yet, and the fault's time begins after it
+        return None, 0.1
+    return None, end - now
+
+
+def _pause(fault_id, fires=True):
+    """What to sleep until the next look; None when the undo is due. Fires the fault when its time has come."""
+    firing, end = remaining(fault_id)
+    if end is not None and end <= 0:
         return None
-    if record["deadline_clock"] is None:
-        return float("inf")
-    return record["deadline_clock"] - _journal.clock()
+    if firing is not None and firing <= 0:
+        if not fires:
+            return 0.2
+        return 0.0 if fire(fault_id) else None
+    # a day at most, lest a float outgrow the kernel's timer
+    return min([each for each in (firing, end) if each is not None] + [86400.0])
 
 
 def hold(fault_id):
     """Sleep until the deadline. The injection moves it while we sleep, so it is read again on waking."""
     _tell_systemd("READY=1")
     while True:
-        left = remaining(fault_id)
-        if left is None or left <= 0:
+        pause = _pause(fault_id)
+        if pause is None:
             return
-        # a day at most, lest a float outgrow the kernel's timer
-        time.sleep(min(left, 86400.0))
+        time.sleep(pause)
 
 
 def _tell_systemd(words):
@@ -118,29 +223,34 @@ def _tell_systemd(words):
             channel.sendto(words.encode(), "\0" + path[1:] if path.startswith("@") else path)
 
 
-def watch(fault_id, ready):
+def watch(fault_id, ready, keys):
     """Keep a fault's time without systemd, detached from whoever started us. ready: a descriptor that is written to once
-    both watchers stand. Each undoes the fault when the other dies, and at the deadline."""
+    both watchers stand. keys: one with what the undo needs and no disk may hold (_steps.KEYS). Each undoes the fault when the
+    other dies, and at the deadline."""
     os.setsid()
+    # nor may the dump of a crash
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with os.fdopen(keys, "rb") as stream:
+        _steps.KEYS.update(json.loads(stream.read().decode()))
     keeper = os.fork()
     other = keeper or os.getppid()
     if keeper == 0:
         os.write(ready, b"1")
         os.close(ready)
-        _sleep_while(fault_id, lambda: os.getppid() == other)
+        _sleep_while(fault_id, True, lambda: os.getppid() == other)
     else:
         os.close(ready)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        _sleep_while(fault_id, lambda: os.waitpid(other, os.WNOHANG)[0] == 0)
+        _sleep_while(fault_id, False, lambda: os.waitpid(other, os.WNOHANG)[0] == 0)
     undo_persistently(fault_id)
 
 
-def _sleep_while(fault_id, other_lives):
+def _sleep_while(fault_id, fires, other_lives):
     while other_lives():
-        left = remaining(fault_id)
-        if left is None or left <= 0:
+        pause = _pause(fault_id, fires)
+        if pause is None:
             return
-        time.sleep(min(left, 0.2))
+        time.sleep(min(pause, 0.2))
 
 
 def sweep():
@@ -157,16 +267,22 @@ def sweep():
 
 
 def main(arguments):
+    _steps.program = [sys.executable, "-I", "-S", "-B", sys.argv[0]]
     command, fault_id = arguments[0], (arguments[1:] or [""])[0]
     if command == "hold":
         hold(fault_id)
         return 0
     if command == "undo":
         return undo_persistently(fault_id)
+    if command == "once":
+        undo(fault_id, elsewhere=False)
+        return 0
     if command == "watch":
-        watch(fault_id, int(arguments[2]))
+        watch(fault_id, int(arguments[2]), int(arguments[3]))
         return 0
     if command == "sweep":
         return 1 if sweep() else 0
+    if command == "work":
+        return _steps.STEPS[arguments[1]].work(arguments[2:])
     sys.stderr.write((__doc__ or "") + "\n")
     return 2

@@ -9,8 +9,8 @@ from __future__ import annotations
 import signal
 import time
 
-from . import _journal, _nft, _proc, _reach, _runner, _steps, _supervisor
-from ._engine import Fault
+from . import _journal, _nft, _proc, _reach, _service_steps, _steps
+from ._engine import Fault, undo_now
 from ._errors import FaultlineError
 
 # seconds that a process may take to die, stop or leave, and a port to stay silent, before the fault counts as unproven
@@ -48,6 +48,10 @@ class ServiceFault(Fault):
     def resolve(self):
         self.processes = self.service.processes()
         self._before = self.service.describe()
+
+    def _ours(self, action):
+        """The open faults of an action on this service."""
+        return [record for record in _journal.open_faults(action, self.names) if record["kind"] == self.kind]
 
     def _need_processes(self):
         if not self.processes:
@@ -101,10 +105,17 @@ class _Hit(ServiceFault):
         self.ports = {(s.protocol, s.port) for s in _proc.listening(self.processes) if s.protocol == "tcp"}
         self.started = time.monotonic()
 
+    def _listening(self):
+        """(protocol, port) of every listening socket where the service's ports are."""
+        return _proc.listening_ports()
+
+    # whether the proof has just asked systemd that it is up
+    _seen_up = False
+
     def _back(self):
         # systemd is asked last: it is the dearest of the three
         new = any(process not in self.processes for process in self.service.processes())
-        return new and self.ports <= _proc.listening_ports() and self.service.up
+        return new and self.ports <= self._listening() and (self._seen_up or self.service.up)
 
     def recover(self, wait):
         expected = self._expected()
@@ -117,7 +128,7 @@ class _Hit(ServiceFault):
             why = "nothing is set to restart it"
         elif not back and wait:
             self.service.look_again()
-            silent = sorted("%s %d" % port for port in self.ports - _proc.listening_ports())
+            silent = sorted("%s %d" % port for port in self.ports - self._listening())
             why = self.service.describe() + (", not listening on %s" % _words(silent) if new and silent else "")
         return {
             "back": back, "after": after if back else None, "waited": patience, "why": why,
@@ -177,6 +188,7 @@ class Restart(_Hit):
                 "restart of %s is not proven: %s." % (self.subject, self.service.describe()), code="unproven",
                 hint="See the service's own log.",
             )
+        self._seen_up = True
         self.done = "restarted"
         return {"gone": [process.as_dict() for process in self.processes]}
 
@@ -200,7 +212,7 @@ class Terminate(ServiceFault):
     def _down_by_us(self):
         """Steps of open faults that keep this service down already: their undo becomes ours as well."""
         return [
-            step for record in _journal.open_faults("terminate", self.names) if record["state"] == "injected"
+            step for record in self._ours("terminate") if record["state"] == "injected"
             for step in record["steps"]
         ]
 
@@ -249,13 +261,13 @@ class Freeze(ServiceFault):
 
     @staticmethod
     def _claim(process):
-        return _steps.Continue.make(process)["claim"]
+        return _service_steps.Continue.make(process)["claim"]
 
     def plan(self):
         return ["send SIGSTOP to %s" % _words(self.processes)]
 
     def steps(self, fault_id):
-        return [_steps.Continue.make(process) for process in self.processes]
+        return [_service_steps.Continue.make(process) for process in self.processes]
 
     def inject(self, record):
         # parents first: they are the ones who fork
@@ -267,7 +279,7 @@ class Freeze(ServiceFault):
             fresh = [process for process in self.service.processes() if process not in known]
             if not fresh:
                 return
-            _journal.extend(record, [_steps.Continue.make(process) for process in fresh])
+            _journal.extend(record, [_service_steps.Continue.make(process) for process in fresh])
             self.processes += fresh
         raise FaultlineError(
             "%s forks faster than it can be frozen." % self.subject, code="unproven", hint="Use terminate.",
@@ -297,6 +309,8 @@ class Unplug(ServiceFault):
 
     action = "unplug"
     reversible = True
+    # what runs a program in the network namespace where the ports are, if that is not this host's
+    inside = ()
 
     def __init__(self, service, ports=(), **options):
         super().__init__(service, **options)
@@ -304,6 +318,7 @@ class Unplug(ServiceFault):
 
     def resolve(self):
         super().resolve()
+        self._locate()
         self.sockets = _proc.listening(self.processes)
         self.ports = self.given or sorted({(s.protocol, s.port) for s in self.sockets if s.protocol == "tcp" or s.port < _ephemeral()})
         if not self.ports:
@@ -316,6 +331,9 @@ class Unplug(ServiceFault):
         self.pairs = _reach.endpoints(self.sockets, self.ports)
         self.doors = [(protocol, number, address) for protocol, number in self.ports for address in self._addresses(protocol, number)]
 
+    def _locate(self):
+        """Find out where the ports are: on this host."""
+
     def _addresses(self, protocol, number):
         """Where the service itself listens: a load balancer may have the same port at another address of this host."""
         heard = {s.address for s in self.sockets if (s.protocol, s.port) == (protocol, number)}
@@ -323,13 +341,20 @@ class Unplug(ServiceFault):
 
     def guard(self):
         super().guard()
-        ssh = {s.port for s in _proc.listening([p for p in map(_proc.lookup, _proc.every()) if p and p.comm == "sshd"])}
+        self._guard_ports()
+
+    def _guard_ports(self):
+        ssh = {s.port for s in _proc.listening(self._carriers())}
         for _protocol, number in self.ports:
             if number in ssh:
                 raise FaultlineError(
                     "unplug of %s is refused: port %d is sshd's, the way in for Ansible." % (self.subject, number), code="guarded",
                     hint="Nothing was touched.",
                 )
+
+    def _carriers(self):
+        """The processes whose ports are the way in for Ansible."""
+        return [process for process in map(_proc.lookup, _proc.every()) if process and process.comm == "sshd"]
 
     def targets(self):
         return [dict(self.service.target(), ports=["%s %d" % port for port in self.ports])]
@@ -338,20 +363,26 @@ class Unplug(ServiceFault):
         return ["drop all packets to and from %s" % _words("%s %d" % port for port in self.ports)]
 
     def steps(self, fault_id):
-        return [_steps.DeleteTable.make(_nft.table_name(fault_id))]
+        return [_service_steps.DeleteTable.make(_nft.table_name(fault_id))]
 
     def inject(self, record):
-        self.answers_before = _reach.ask(self.pairs, _SILENCE)
-        _nft.cut_ports(_nft.table_name(record["id"]), self.doors)
+        self.answers_before = self._ask()
+        _nft.cut_ports(_nft.table_name(record["id"]), self.doors, self.inside)
+
+    def _ask(self):
+        return _reach.ask(self.pairs, _SILENCE)
+
+    def _knock(self):
+        _reach.send_datagrams(self.ports)
 
     def prove(self, record):
         table = _nft.table_name(record["id"])
-        answers = _reach.ask(self.pairs, _SILENCE)
-        _reach.send_datagrams(self.ports)
+        answers = self._ask()
+        self._knock()
         heard = sorted(name for name, answer in answers.items() if answer != "no answer")
-        dropped = _nft.dropped(table)
+        dropped = _nft.dropped(table, self.inside)
         # another fault's table may have dropped the packets before ours saw them
-        shared = [r["id"] for r in _journal.open_faults("unplug", self.names) if r["id"] != record["id"]]
+        shared = [r["id"] for r in self._ours("unplug") if r["id"] != record["id"]]
         if heard or not (dropped or shared):
             raise FaultlineError(
                 "unplug of %s is not proven: %s." % (
@@ -375,10 +406,12 @@ class _Heal(ServiceFault):
     """start, unfreeze, plug: undo our own faults of the opposite action, and what else the action promises."""
 
     opposite = ""
+    # other actions that it undoes
+    others = ()
 
     def resolve(self):
         super().resolve()
-        self.records = [r for r in _journal.open_faults(self.opposite, self.names) if r["state"] != "undoing"]
+        self.records = [r for action in (self.opposite,) + self.others for r in self._ours(action) if r["state"] != "undoing"]
         self.changes = bool(self.records) or self._needed()
 
     def guard(self):
@@ -395,14 +428,7 @@ class _Heal(ServiceFault):
         return []
 
     def inject(self, record):
-        for other in self.records:
-            after = _runner.undo(other["id"])
-            _supervisor.disarm(other)
-            if after and after["residue"]:
-                raise FaultlineError(
-                    "%s could not be undone: %s." % (other["id"], "; ".join(after["residue"])), code="residue", details=after,
-                    hint="Its journal stays open.",
-                )
+        undo_now(self.records)
 
     def prove(self, record):
         self.service.look_again()
@@ -414,20 +440,21 @@ class Start(_Heal):
 
     action = "start"
     opposite = "terminate"
+    others = ("mask", "crash_loop")
 
     def _needed(self):
-        return not self.service.up
+        return not self.service.settled
 
     def _more(self):
-        return [] if self.service.up else ["start %s" % self.subject]
+        return [] if self.service.settled else ["start %s" % self.subject]
 
     def inject(self, record):
         super().inject(record)
-        if not self.service.up:
+        if not self.service.settled:
             self.service.start()
 
     def prove(self, record):
-        if not _proc.wait_until(lambda: self.service.up, _SETTLE):
+        if not _proc.wait_until(lambda: self.service.settled, _SETTLE):
             raise FaultlineError(
                 "start of %s is not proven: %s." % (self.subject, self.service.describe()), code="unproven",
                 hint="See the service's own log.",
@@ -453,6 +480,9 @@ class Unfreeze(_Heal):
 
     def inject(self, record):
         super().inject(record)
+        self._wake()
+
+    def _wake(self):
         for process in self._stopped():
             process.send(signal.SIGCONT)
 
@@ -465,6 +495,10 @@ class Unfreeze(_Heal):
         return super().prove(record)
 
 
+def _residue(step):
+    return _steps.kind(step).residue(step)
+
+
 class Plug(_Heal):
     """Give a service its ports back that we cut off."""
 
@@ -472,9 +506,9 @@ class Plug(_Heal):
     opposite = "unplug"
 
     def prove(self, record):
-        left = [table for table in map(_nft.table_name, (r["id"] for r in self.records)) if _nft.exists(table)]
+        left = [words for each in self.records for words in map(_residue, each["steps"]) if words]
         if left:
-            raise FaultlineError("plug of %s is not proven: %s still there." % (self.subject, _words(left)), code="unproven")
+            raise FaultlineError("plug of %s is not proven: %s." % (self.subject, _words(left)), code="unproven")
         self.done = "plugged in"
         return super().prove(record)
 
@@ -482,11 +516,16 @@ class Plug(_Heal):
 ACTIONS = {fault.action: fault for fault in (Start, Terminate, Restart, Kill, Freeze, Unfreeze, Unplug, Plug)}
 
 
-def make(action, service, ports=(), number=signal.SIGKILL, recovery_timeout=30):
-    """The fault of an action word on a service."""
+def make(action, service, ports=(), number=signal.SIGKILL, recovery_timeout=30, actions=None, duration=None):
+    """The fault of an action word on a service. actions: action word -> class, where they are not those of a service."""
+    actions = actions or dict(ACTIONS, **service.faults)
+    if action not in actions:
+        # only who needs them loads them
+        from . import _unit_faults
+        return _unit_faults.make(action, service, duration)
     options = {"recovery_timeout": recovery_timeout}
     if action == "unplug":
         options["ports"] = ports
     if action == "kill":
         options["number"] = number
-    return ACTIONS[action](service, **options)
+    return actions[action](service, **options)

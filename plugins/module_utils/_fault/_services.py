@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 
-from . import _proc, _steps, _systemd
+from . import _proc, _service_steps, _systemd
 from ._errors import FaultlineError
 from ._exec import run, which
 
@@ -43,6 +43,11 @@ class Service:
     def up(self):
         return bool(self.processes())
 
+    @property
+    def settled(self):
+        """Whether nobody needs to start it."""
+        return self.up
+
     def describe(self):
         """Its state, in words."""
         found = self.processes()
@@ -57,6 +62,8 @@ class Service:
         return None
 
     can_start = True
+    # classes of faults for actions that are done in a way of its own
+    faults = {}
 
     def start_steps(self):
         """The undo of a stop."""
@@ -102,7 +109,8 @@ class SystemService(Service):
                 "This host is not run by systemd, so %s cannot be a system_service here." % self.name, code="no_systemd",
                 hint="Use the driver process (with grep) or linux_service.",
             )
-        self.units = _systemd.choose(self.candidates)
+        # one that is masked, maybe by us, is here as well
+        self.units = _systemd.choose(self.candidates) or [unit for unit in _systemd.show(self.candidates) if unit.masked][:1]
         if not self.units:
             raise self._missing("no unit " + " or ".join(_systemd.unit_name(unit) for unit in self.candidates))
 
@@ -139,7 +147,7 @@ class SystemService(Service):
         names += [name for name in _systemd.stopped_together(self.units) if name not in names]
         # a socket cannot be started any more once its service is up
         names.sort(key=lambda name: name.endswith(".service"))
-        return [_steps.StartUnit.make(name) for name in names]
+        return [_service_steps.StartUnit.make(name) for name in names]
 
     def start(self):
         _systemd.start([unit.name for unit in self.units])
@@ -180,12 +188,12 @@ class ProcessService(Service):
         return ["/bin/sh", "-c", self.definition[option]]
 
     def start_steps(self):
-        return [_steps.Run.make(self._command("start_cmd"), self.grep, "down:process:" + self.name)]
+        return [_service_steps.Run.make(self._command("start_cmd"), self.grep, "down:process:" + self.name)]
 
     def start(self):
         if not self.can_start:
             raise self._lacks("start_cmd", "started")
-        _steps.launch(self._command("start_cmd"))
+        _service_steps.launch(self._command("start_cmd"))
 
     def stop(self):
         if self.definition.get("terminate_cmd"):
@@ -196,7 +204,7 @@ class ProcessService(Service):
 
     def restart(self):
         if self.definition.get("restart_cmd"):
-            _steps.launch(self._command("restart_cmd"))
+            _service_steps.launch(self._command("restart_cmd"))
             return
         if not self.can_start:
             raise self._lacks("restart_cmd", "restarted")
@@ -228,7 +236,7 @@ class SysvService(ProcessService):
         run(self._command("terminate_cmd"), timeout=300)
 
     def restart(self):
-        _steps.launch(self._command("restart_cmd"))
+        _service_steps.launch(self._command("restart_cmd"))
 
 
 def service(name, driver, definition):
@@ -236,6 +244,10 @@ def service(name, driver, definition):
     exists, its grep still finds what runs."""
     if driver == "linux_service":
         driver = "system_service" if _systemd.booted() else "sysv"
+    if driver in ("pcs_service", "pcs_or_linux_service", "salt_service"):
+        # only who uses a cluster manager carries its steps
+        from . import _clustered
+        return _clustered.service(name, driver, definition)
     found = {"system_service": SystemService, "process": ProcessService, "sysv": SysvService}[driver](name, definition)
     try:
         found.find()
@@ -245,4 +257,15 @@ def service(name, driver, definition):
         found = ProcessService(name, definition)
         if not found.processes():
             raise
+        _hand_over(found)
     return found
+
+
+def _hand_over(service):
+    """Fail (in_container) for a service that a container runs: the action plugin then calls the module for containers."""
+    ids = {_proc.container(process.pid) for process in service.processes()}
+    if len(ids) == 1 and "" not in ids:
+        raise FaultlineError(
+            "%s runs in the container %s and is no unit of this host." % (service.name, min(ids)[:12]), code="in_container",
+            hint="Nothing was touched. Use os_container_fault.", details={"service": service.name, "container": min(ids)},
+        )

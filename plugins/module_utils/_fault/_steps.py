@@ -4,114 +4,66 @@
 
 """The undo as data: small typed steps, each of which can be undone, asked whether its effect still holds, and proven undone.
 
-A step is a dictionary with a type of STEPS and that type's keys. A step may have a claim: a word for the thing that it
-keeps as it is. While another open fault holds the same claim, the thing is left to that fault's undo.
+A step is a dictionary: its type, the words that say what its undo does, and the keys of its type. A step may have a claim: a
+word for the thing that it keeps as it is. While another open fault holds the same claim, the thing is left to that fault's undo.
+
+A class of steps has a type (a word) and the static methods undo(step), held(step) (whether the effect is there) and
+residue(step) (what is left after the undo, in words, or ''). undo() may return words for the record's notes: what it left alone, and
+why. Where the target itself is to fire the fault (see _runner.fire)
+it has do(step) as well, and may have prove(step): a dictionary for the record's proof, or FaultlineError. What the effect
+needs for as long as it lasts is work(arguments), in a process of its own: `program work TYPE ARGUMENTS...` (see _worker.py).
+
+Each family of faults has its steps in a module of its own, so that a task carries only those that it needs: it registers
+them when it is imported, and names in PROGRAM what else its steps use. The runner that arming puts on a host knows the families
+of the module that armed it.
 """
 
 from __future__ import annotations
 
-import signal
+import sys
 
-from . import _nft, _proc, _systemd
 from ._errors import FaultlineError
-from ._exec import run
+
+STEPS = {}
+# What an undo needs and no disk may hold, passwords, by name. Whoever runs undos fills it: the task from its options, the watchers
+# from a pipe. It is lost when they die, and heal brings it again.
+KEYS = {}
+# the argv of the program that the host has of us, once it is installed or runs
+program = []
 
 
-class Continue:
-    """Let a stopped process run again: {process: {pid, start, comm}}."""
-
-    @staticmethod
-    def make(process):
-        return {"type": "continue", "process": process.as_dict(), "claim": "stopped:%d:%d" % (process.pid, process.start)}
-
-    @staticmethod
-    def undo(step):
-        process = _proc.Process.from_dict(step["process"])
-        if process.state in ("T", "t"):
-            process.send(signal.SIGCONT)
-            _proc.wait_until(lambda: process.state not in ("T", "t"), 2)
-
-    @staticmethod
-    def held(step):
-        return _proc.Process.from_dict(step["process"]).state in ("T", "t")
-
-    @staticmethod
-    def residue(step):
-        process = _proc.Process.from_dict(step["process"])
-        return "%s is still stopped" % process if process.state in ("T", "t") else ""
+def register(*classes):
+    """Make classes of steps known by their type."""
+    for cls in classes:
+        STEPS[cls.type] = cls
 
 
-class StartUnit:
-    """Start a unit that was active: {unit}."""
-
-    @staticmethod
-    def make(unit):
-        return {"type": "start_unit", "unit": unit, "claim": "down:" + unit}
-
-    @staticmethod
-    def undo(step):
-        if not _systemd.show([step["unit"]])[0].active:
-            _systemd.start([step["unit"]])
-
-    @staticmethod
-    def held(step):
-        return not _systemd.show([step["unit"]])[0].up
-
-    @staticmethod
-    def residue(step):
-        return "" if _systemd.show([step["unit"]])[0].active else _systemd.last_words(step["unit"])
+def step(cls, say, claim=None, **keys):
+    """The dictionary of one step."""
+    made = dict(keys, type=cls.type, say=say)
+    if claim:
+        made["claim"] = claim
+    return made
 
 
-class DeleteTable:
-    """Delete an nftables table of our own: {table}."""
-
-    @staticmethod
-    def make(table):
-        return {"type": "delete_table", "table": table}
-
-    @staticmethod
-    def undo(step):
-        _nft.delete(step["table"])
-
-    @staticmethod
-    def held(step):
-        return _nft.exists(step["table"])
-
-    @staticmethod
-    def residue(step):
-        return "nftables table inet %s is still there" % step["table"] if _nft.exists(step["table"]) else ""
+def needs_libraries():
+    """Whether a family of steps uses more than the standard library; it says so by LIBRARIES = True."""
+    return any(getattr(family, "LIBRARIES", False) for family in families().values())
 
 
-class Run:
-    """Run a program and see that a process is there afterwards: {argv, grep}."""
-
-    @staticmethod
-    def make(argv, grep, claim):
-        return {"type": "run", "argv": argv, "grep": grep, "claim": claim}
-
-    @staticmethod
-    def undo(step):
-        if not _proc.matching(step["grep"]):
-            launch(step["argv"])
-            _proc.wait_until(lambda: _proc.matching(step["grep"]), 30, pause=0.1)
-
-    @staticmethod
-    def held(step):
-        return not _proc.matching(step["grep"])
-
-    @staticmethod
-    def residue(step):
-        return "" if _proc.matching(step["grep"]) else "no process matches '%s'" % step["grep"]
+def families():
+    """The modules that the registered steps come from, and what these use."""
+    found = {}
+    for name in sorted({cls.__module__ for cls in STEPS.values()}):
+        family = sys.modules[name]
+        found[name] = family
+        found.update((module.__name__, module) for module in family.PROGRAM)
+    return found
 
 
-def launch(argv):
-    """Run a command that may leave a service behind: outside of our own control group, which ends with us."""
-    if _systemd.booted():
-        argv = ["systemd-run", "--quiet", "--scope", "--collect", "--"] + argv
-    run(argv, timeout=_systemd.START_TIMEOUT)
-
-
-STEPS = {"continue": Continue, "start_unit": StartUnit, "delete_table": DeleteTable, "run": Run}
+def known(steps):
+    """Whether all of these steps belong to families that this program has."""
+    return all(each.get("type") in STEPS for each in steps)
 
 
 def kind(step):
@@ -125,13 +77,24 @@ def kind(step):
         ) from None
 
 
+def do(steps):
+    """Do what these steps will undo, in order."""
+    for each in steps:
+        kind(each).do(each)
+
+
+def prove(steps):
+    """What proves that these steps are done, from each that has a proof of its own; FaultlineError (unproven)."""
+    proof = {}
+    for each in steps:
+        cls = kind(each)
+        if hasattr(cls, "prove"):
+            proof.update(cls.prove(each))
+        elif not cls.held(each):
+            raise FaultlineError("The effect that is undone by '%s' is not there." % each["say"], code="unproven")
+    return proof
+
+
 def describe(step):
     """A step in words, for plans and people."""
-    name = step["type"]
-    if name == "continue":
-        return "continue %s" % _proc.Process.from_dict(step["process"])
-    if name == "start_unit":
-        return "start %s" % step["unit"]
-    if name == "delete_table":
-        return "delete nftables table inet %s" % step["table"]
-    return "run: %s" % " ".join(step["argv"])
+    return step["say"]

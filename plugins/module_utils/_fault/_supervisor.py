@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import select
+import shutil
 import sys
 
-from . import (  # the runner's whole program, which arming installs on the target
-    _errors, _exec, _journal, _nft, _proc, _runner, _steps, _sweeper, _systemd,
-)
+from . import _errors, _exec, _journal, _runner, _steps, _sweeper, _systemd
 from ._errors import FaultlineError
 from ._exec import run
 
-_PROGRAM = (_errors, _exec, _journal, _nft, _proc, _runner, _steps, _sweeper, _systemd)
-_MAIN = "import sys\n\nfrom faultline import _runner\n\nsys.exit(_runner.main(sys.argv[1:]))\n"
+# the runner's program, which arming installs on the target, but for the families of steps
+_PROGRAM = (_errors, _exec, _journal, _runner, _steps, _sweeper)
+_MAIN = "import sys\n\nfrom faultline import {modules}\n\nsys.exit(_runner.main(sys.argv[1:]))\n"
 # how much later than the deadline systemd ends a timekeeper that hangs
 _BACKSTOP = 5
 
@@ -38,24 +39,31 @@ def _source(module):
 
 def install_runner():
     """Put the runner's program on this host once; the argv that starts it."""
-    sources = {module.__name__.rpartition(".")[2] + ".py": _source(module) for module in _PROGRAM}
+    modules = dict({module.__name__: module for module in _PROGRAM}, **_steps.families())
+    names = sorted(name.rpartition(".")[2] for name in modules)
+    sources = {name.rpartition(".")[2] + ".py": _source(module) for name, module in modules.items()}
     sources["__init__.py"] = ""
+    sources["__main__.py"] = _MAIN.format(modules=", ".join(names))
     digest = hashlib.sha256("\0".join(name + sources[name] for name in sorted(sources)).encode()).hexdigest()[:16]
     home = os.path.join(_journal.HOME, "runner", digest)
     if not os.path.exists(os.path.join(home, "__main__.py")):
         with _journal.locked():
             try:
                 os.makedirs(os.path.join(home, "faultline"), mode=0o700, exist_ok=True)
+                main = sources.pop("__main__.py")
                 for name in sorted(sources):
                     _write(os.path.join(home, "faultline", name), sources[name])
-                _write(os.path.join(home, "__main__.py"), _MAIN)
+                # last: what starts it says that the rest is there
+                _write(os.path.join(home, "__main__.py"), main)
+                for folder in (os.path.join(home, "faultline"), home, os.path.dirname(home), _journal.HOME):
+                    _journal.sync_folder(folder)
             except OSError as exc:
-                raise FaultlineError(
-                    "The undo runner cannot be written to %s: %s. Nothing was touched." % (home, exc.strerror), code="no_journal",
-                    hint="Make room there.",
-                ) from exc
+                shutil.rmtree(home, ignore_errors=True)
+                raise _journal.unwritable(exc) from exc
     _journal.trust(home)
-    return [sys.executable, "-I", "-S", "-B", home]
+    # isolated, but where it needs what users have installed for their Python
+    _steps.program = [sys.executable] + ([] if _steps.needs_libraries() else ["-I", "-S"]) + ["-B", home]
+    return _steps.program
 
 
 def _write(path, text):
@@ -74,20 +82,26 @@ def _line(argv):
 
 
 def arm(record):
-    """Start whoever undoes this fault at its deadline, and return what it is, for the record: {type, unit|pid}.
+    """Start whoever undoes this fault at its deadline, and return what it is, for the record: {type, unit}.
 
     Raises FaultlineError (not_armed), with nothing left running; nothing may be injected then.
     """
-    program = install_runner()
     try:
-        if _systemd.booted():
-            return _arm_systemd(record, program)
-        return _arm_watchers(record, program)
+        # only root's units outlive a login, and only memory may hold keys
+        if _systemd.booted() and os.geteuid() == 0 and not _steps.KEYS:
+            return _arm_systemd(record, record["program"])
+        return _arm_watchers(record, record["program"])
     except (FaultlineError, OSError) as exc:
         raise FaultlineError(
             "The dead-man's switch could not be armed: %s Nothing was touched." % getattr(exc, "message", exc), code="not_armed",
             hint="A fault that cannot undo itself is not injected.",
         ) from exc
+
+
+def install_sweeper(program):
+    """Have the open faults of this boot undone at the next one, where systemd boots."""
+    if _systemd.booted() and os.geteuid() == 0:
+        _sweeper.install(_line(program))
 
 
 def _arm_systemd(record, program):
@@ -103,17 +117,28 @@ def _arm_systemd(record, program):
         "--property=TimeoutStopSec=%d" % (2 * _systemd.START_TIMEOUT),
     ]
     if record["duration"] is not None:
-        argv.append("--property=RuntimeMaxSec=%d" % (record["duration"] + _BACKSTOP))
+        argv.append("--property=RuntimeMaxSec=%d" % (record["duration"] + _until_fired(record) + record["takes"] + _BACKSTOP))
     run(argv + ["--"] + program + ["hold", fault_id])
     return {"type": "systemd", "unit": unit_name(fault_id)}
 
 
+def _until_fired(record):
+    return 0 if record.get("fire_at") is None else max(0, record["fire_at"] - _journal.clock())
+
+
 def _arm_watchers(record, program):
     reader, writer = os.pipe()
+    keys, lend = os.pipe()
     try:
+        raw = json.dumps(_steps.KEYS).encode()
+        os.set_blocking(lend, False)
+        if os.write(lend, raw) != len(raw):
+            raise FaultlineError("the keys of its undo are too long.", code="not_armed")
+        os.close(lend)
+        lend = None
         child = os.fork()
         if child == 0:
-            _become_watchers(record["id"], program, reader, writer)
+            _become_watchers(record["id"], program, reader, writer, keys)
         os.close(writer)
         writer = None
         os.waitpid(child, 0)
@@ -121,13 +146,13 @@ def _arm_watchers(record, program):
         if not ready or os.read(reader, 1) != b"1":
             raise FaultlineError("the watchdog did not start within 10 seconds.", code="not_armed")
     finally:
-        for handle in (reader, writer):
+        for handle in (reader, writer, keys, lend):
             if handle is not None:
                 os.close(handle)
     return {"type": "watchers"}
 
 
-def _become_watchers(record_id, program, reader, writer):
+def _become_watchers(record_id, program, reader, writer, keys):
     """In the first child: detach, and let a grandchild become the watchdog, which nobody waits for."""
     try:
         if os.fork() == 0:
@@ -136,8 +161,11 @@ def _become_watchers(record_id, program, reader, writer):
             null = os.open(os.devnull, os.O_RDWR)
             for handle in (0, 1, 2):
                 os.dup2(null, handle)
-            os.set_inheritable(writer, True)
-            os.execve(program[0], program + ["watch", record_id, str(writer)], _exec.environment())
+            for handle in (writer, keys):
+                os.set_inheritable(handle, True)
+            # where libraries are found that the undo needs is no secret, and no isolated program looks at it
+            found = {"PYTHONPATH": os.environ["PYTHONPATH"]} if os.environ.get("PYTHONPATH") else {}
+            os.execve(program[0], program + ["watch", record_id, str(writer), str(keys)], dict(_exec.environment(), **found))
     finally:
         os._exit(0)
 

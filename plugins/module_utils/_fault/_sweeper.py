@@ -10,6 +10,7 @@ import contextlib
 import os
 
 from . import _journal
+from ._exec import run
 
 _UNIT = "/etc/systemd/system/faultline-sweeper.service"
 _WANT = "/etc/systemd/system/multi-user.target.wants/faultline-sweeper.service"
@@ -46,10 +47,22 @@ def install(program):
     os.rename(temporary, _UNIT)
     with contextlib.suppress(FileExistsError):
         os.symlink(_UNIT, _WANT)
+    for path in (_UNIT, _WANT):
+        _journal.sync_folder(os.path.dirname(path))
+
+
+def is_next():
+    """Whether this host is going down, so that what cannot be undone now is the sweeper's."""
+    return os.path.exists(_UNIT) and run(["systemctl", "is-system-running"], check=False).out.strip() == "stopping"
 
 
 def remove():
     """Leave no sweeper behind."""
+    there = os.path.exists(_UNIT)
     for path in (_WANT, _UNIT):
-        with contextlib.suppress(FileNotFoundError):
+        # who is not root has none, and leaves root's alone
+        with contextlib.suppress(FileNotFoundError, PermissionError):
             os.unlink(path)
+    # somebody may have had systemd look at its files meanwhile
+    if there and os.path.basename(_UNIT) in run(["systemctl", "list-units", "--all", "--plain", "--no-legend", "faultline-*"], check=False).out:
+        run(["systemctl", "daemon-reload", "--no-block"], check=False)

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 
 from . import _proc
 from ._errors import FaultlineError
@@ -14,10 +16,12 @@ from ._exec import run
 
 _PROPERTIES = (
     "Id", "Names", "LoadState", "ActiveState", "SubState", "UnitFileState", "ControlGroup", "Restart",
-    "RequiredBy", "BoundBy", "ConsistsOf", "TriggeredBy", "WatchdogUSec",
+    "RestartUSec", "RequiredBy", "BoundBy", "ConsistsOf", "TriggeredBy", "WatchdogUSec",
 )
 # systemd.service(5): starting may take as long as the unit's own TimeoutStartSec, which operators raise for databases
 START_TIMEOUT = 900
+# masks that are before /etc and whatever the unit comes from, and gone with the next boot
+MASKS = "/run/systemd/system.control"
 
 
 def booted():
@@ -25,10 +29,22 @@ def booted():
     return os.path.isdir("/run/systemd/system")
 
 
+def version():
+    """The number of systemd's release; 0 when it does not say."""
+    words = run(["systemctl", "--version"]).out.split()
+    return int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+
+
 def unit_name(name):
     """keystone -> keystone.service; names that have a unit type keep it."""
     kinds = ("service", "socket", "target", "timer", "path", "mount", "scope", "slice")
     return name if name.rpartition(".")[2] in kinds and "." in name else name + ".service"
+
+
+def seconds(span):
+    """A time span as systemd writes it: 1min 30s, 100ms, infinity; 0 for what is none."""
+    sizes = {"us": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400}
+    return sum(float(number) * sizes[unit] for number, unit in re.findall(r"([0-9.]+)(us|ms|s|min|h|d)\b", span))
 
 
 class Unit:
@@ -44,6 +60,7 @@ class Unit:
         self.enabled = properties.get("UnitFileState", "").startswith("enabled")
         self.control_group = properties.get("ControlGroup", "")
         self.restart = properties.get("Restart", "no")
+        self.restart_pause = seconds(properties.get("RestartUSec", ""))
         self.watchdog = properties.get("WatchdogUSec", "0") not in ("0", "infinity", "")
         self.triggers = properties.get("TriggeredBy", "").split()
         self.dependents = sorted(
@@ -111,8 +128,7 @@ def stopped_together(units):
 
 def start(names):
     """Start units, whatever start limit they ran into; blocks until they are up or have failed."""
-    run(["systemctl", "reset-failed", "--"] + names, check=False)
-    run(["systemctl", "start", "--"] + names, timeout=START_TIMEOUT)
+    _past_limits("start", names)
 
 
 def stop(names, timeout=300):
@@ -120,8 +136,29 @@ def stop(names, timeout=300):
 
 
 def restart(names):
-    run(["systemctl", "reset-failed", "--"] + names, check=False)
-    run(["systemctl", "restart", "--"] + names, timeout=START_TIMEOUT)
+    _past_limits("restart", names)
+
+
+def _past_limits(verb, names):
+    if run(["systemctl", verb, "--"] + names, timeout=START_TIMEOUT, check=False).rc != 0:
+        run(["systemctl", "reset-failed", "--"] + names, check=False)
+        run(["systemctl", verb, "--"] + names, timeout=START_TIMEOUT)
+
+
+def masks(path):
+    """Whether a file masks the unit of its name."""
+    return os.path.islink(path) and os.readlink(path) == os.devnull
+
+
+def unmask(path):
+    """Take a mask away, if it is one."""
+    if masks(path):
+        os.unlink(path)
+    with contextlib.suppress(OSError):
+        # others may have theirs there
+        os.rmdir(os.path.dirname(path))
+    # systemd remembers where it has found the unit
+    run(["systemctl", "daemon-reload"], timeout=120)
 
 
 def last_words(name):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 
 import pytest
 import yaml
+from warm_ansible import run_ansible
 
 HOSTS = [f"n{n}" for n in range(1, 8)]
 MANY = "kill nova-api service on one node"
@@ -29,7 +29,7 @@ def inventory(tmp_path_factory):
 
 
 @pytest.fixture
-def play(inventory, tmp_path, root):
+def play(inventory, tmp_path):
     """Run a play of tasks in check mode; the result of each task as task name -> host -> result, and the process."""
 
     def run(tasks, *options, extra=None, **keywords):
@@ -37,10 +37,7 @@ def play(inventory, tmp_path, root):
         if tasks is not None:
             path.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks, **keywords}]))
         target = "faultline.openstack.disrupt" if tasks is None else str(path)
-        done = subprocess.run(
-            ["ansible-playbook", "-i", str(inventory), "--check", target, *options, *(["-e", json.dumps(extra)] if extra else [])],
-            cwd=root, capture_output=True, text=True, timeout=120, check=False,
-        )
+        done = run_ansible(["ansible-playbook", "-i", str(inventory), "--check", target, *options, *(["-e", json.dumps(extra)] if extra else [])])
         said = [(host, json.loads(result)) for host, result in re.findall(r"^SAY (\S+) (.*)$", _said(done.stdout), re.MULTILINE)]
         done.results = dict(reversed(said))  # what each host said first; and then what it said last
         done.both = done.results, dict(said)
@@ -110,7 +107,7 @@ def test_the_plan_is_the_result(play):
 @pytest.mark.parametrize("text, code, piece", [
     ("kil nova-api service", "sentence", "Did you mean kill?"),
     ("kill nova-apo service", "unknown_service", "Did you mean nova-api"),
-    ("reboot one node", "not_built", "needs the module faultline.openstack.os_power, which does not exist yet"),
+    ("partition n1 node from n1 node", "both_sides", "n1 would be on both sides"),
     ("kill own-api service", "unknown_service", "Unknown service 'own-api'"),
     ("kill mysql service", "unmapped", "Nobody has looked yet where the service mysql runs."),
 ])
@@ -222,3 +219,25 @@ def test_disrupt_tells_whom_it_could_not_ask(play):
     done = play(None, extra={"fault": "kill mysql service on one node"})
     assert done.returncode == 2
     assert "There is no node that runs mysql to choose from. Left out because they do not answer: n2, n3, n4, n5, n6, n7." in done.stdout + done.stderr
+
+
+# ---- routers in debug
+
+
+@pytest.mark.parametrize(("extra", "words"), [
+    ({"faultline_cloud": "nowhere"}, "Nobody knows which routers are in debug: There is no cloud nowhere in "),
+    ({"faultline_cloud": ["nowhere"]}, "is no name. Give the name of a cloud in clouds.yaml."),
+    ({"faultline_cloud": "nowhere", "faultline_allow_debug": True}, None),
+    ({}, None),
+])
+def test_a_fault_that_concerns_routers_wants_to_know_their_marks(play, extra, words):
+    done = play([fault("reboot one node in few"), SAY], extra=extra)
+    assert (done.returncode == 0) is (words is None), done.stdout
+    if words:
+        # every host comes to it by itself, and none goes on
+        assert done.stdout.count("Nobody knows" if "Nobody" in words else "is no name") >= len(HOSTS) and words in " ".join(done.stdout.split())
+        assert "set the variable faultline_allow_debug to true. Nothing was touched." in " ".join(done.stdout.split())
+
+
+def test_a_fault_that_concerns_none_asks_for_no_marks(play):
+    assert play([fault(MANY), SAY], extra={"faultline_cloud": "nowhere"}).returncode == 0

@@ -92,6 +92,14 @@ def test_an_unchanged_file(inventory, name):
         assert told["faultline_config_file"].endswith(name)
 
 
+def test_a_service_runs_in_a_container_on_one_node_and_as_a_unit_on_another(inventory):
+    kept = "faultline: {in_containers: {nova-api: {driver: docker_container, args: {container_name: nova_api}, hosts: [10.0.0.12]}}}\n"
+    found = inventory(CLOUD + kept)
+    assert groups(found)["service_nova_api"] == ["10.0.0.12", "ctl1"]
+    assert variables(found, "ctl1")["faultline_services"]["nova-api"]["unit"] == ["nova-api"]
+    assert variables(found, "10.0.0.12")["faultline_services"] == {"nova-api": {"driver": "docker_container", "container_name": "nova_api"}}
+
+
 def test_nothing_of_the_file_is_a_template(inventory):
     """A password may look like one."""
     password = variables(inventory(CLOUD), "ctl1")["ansible_password"]

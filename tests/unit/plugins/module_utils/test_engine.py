@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -24,8 +25,12 @@ from ansible_collections.faultline.openstack.plugins.module_utils._fault import 
     _supervisor,
     _sweeper,
     _systemd,
+    _unit_steps,
 )
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
+
+
+INSTALL_RUNNER = _supervisor.install_runner
 
 
 class World:
@@ -33,9 +38,17 @@ class World:
 
     broken = False
     stubborn = False
+    # nothing breaks it
+    whole = False
 
 
 class Mend:
+    type = "mend"
+
+    @staticmethod
+    def do(step):
+        World.broken = not World.whole
+
     @staticmethod
     def undo(step):
         if World.stubborn:
@@ -65,7 +78,7 @@ class Break(_engine.Fault):
         return [{"world": 1}]
 
     def steps(self, fault_id):
-        return [{"type": "mend", "claim": "world"}]
+        return [_steps.step(Mend, "mend the world", claim="world")]
 
     def inject(self, record):
         assert _journal.load_open(record["id"])["state"] == "armed", "not on disk before the injection"
@@ -85,12 +98,13 @@ def host(tmp_path, monkeypatch):
     """A journal of our own, and a supervisor that does nothing."""
     monkeypatch.setattr(_journal, "HOME", str(tmp_path / "faultline"))
     monkeypatch.setitem(_steps.STEPS, "mend", Mend)
-    monkeypatch.setattr(_steps, "describe", lambda step: "mend the world")
     monkeypatch.setattr(_supervisor, "arm", lambda record: {"type": "none"})
+    monkeypatch.setattr(_supervisor, "install_runner", lambda: ["/no/program"])
     monkeypatch.setattr(_sweeper, "remove", lambda: None)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(World, "broken", False)
     monkeypatch.setattr(World, "stubborn", False)
+    monkeypatch.setattr(World, "whole", False)
     return tmp_path / "faultline"
 
 
@@ -99,6 +113,14 @@ def disk_full(*args, **kwargs):
 
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="the journal is root's")
+
+
+@pytest.mark.parametrize("answers, held", [
+    ([True, True], True), ([True, False], False), ([True, None], None), ([None, False], False), ([None], None), ([], True)])
+def test_what_nobody_can_tell_is_not_told_to_be_gone(monkeypatch, answers, held):
+    """As with two commands of the user's own, none of which looks."""
+    monkeypatch.setattr(Mend, "held", staticmethod(lambda step: step["answer"]))
+    assert _runner._held([{"type": "mend", "say": "", "answer": answer} for answer in answers]) is held
 
 
 @needs_root
@@ -137,7 +159,8 @@ def test_an_unproven_fault_that_cannot_be_undone_says_both():
 def test_a_jump_of_the_wall_clock_moves_no_deadline(monkeypatch):
     fault_id = _engine.perform(Break(), duration=300)["fault"]["id"]
     monkeypatch.setattr(_journal.time, "time", lambda: 4102444800.0)
-    assert 290 < _runner.remaining(fault_id) <= 300
+    firing, end = _runner.remaining(fault_id)
+    assert firing is None and 290 < end <= 300
 
 
 @needs_root
@@ -250,6 +273,71 @@ def test_an_unknown_step_is_an_error_never_skipped():
         _steps.kind({"type": "burn"})
 
 
+class Wait(_engine.StepFault):
+    """A fault that the target fires."""
+
+    kind, action, subject = "world", "break", "the world"
+    resolve = Break.resolve
+    targets = Break.targets
+    steps = Break.steps
+
+
+@needs_root
+def test_a_fault_that_the_target_fires_waits_for_its_time_and_its_duration_begins_then():
+    result = _engine.perform(Wait(), duration=300, fire_in=100)
+    fault_id = result["fault"]["id"]
+    assert not World.broken and result["injected_at"] is None and result["fires_at"] and result["undo"]["state"] == "armed"
+    firing, end = _runner.remaining(fault_id)
+    assert 90 < firing <= 100 and end is None
+    assert 90 < _runner._pause(fault_id) <= 100 and not World.broken
+    # its time comes; the other watcher leaves it to the first
+    record = _journal.load_open(fault_id)
+    _journal.update(dict(record, fire_at=_journal.clock() - 1))
+    assert _runner._pause(fault_id, fires=False) == 0.2 and not World.broken
+    assert _runner._pause(fault_id) == 0.0 and World.broken
+    record = _journal.load_open(fault_id)
+    assert record["state"] == "injected" and record["injected_at"] and record["deadline"]
+    assert 290 < _runner._pause(fault_id) <= 300
+    after = _runner.undo(fault_id)
+    assert after["state"] == "undone" and after["held"] is True and not World.broken
+
+
+@needs_root
+def test_a_fault_that_the_target_fires_in_vain_is_undone_and_says_why():
+    World.whole = True
+    fault_id = _engine.perform(Wait(), duration=300, fire_in=0)["fault"]["id"]
+    assert _runner._pause(fault_id) is None, "not undone at once"
+    after = _runner.undo(fault_id)
+    assert after["failure"] == "The effect that is undone by 'mend the world' is not there." and after["residue"] == []
+
+
+@needs_root
+def test_a_fault_of_another_family_is_undone_by_the_program_that_armed_it(host, monkeypatch):
+    fault_id = _engine.perform(Break(), duration=300)["fault"]["id"]
+    calls = []
+
+    def play(argv, timeout):
+        calls.append(argv)
+        with monkeypatch.context() as other:
+            other.setitem(_steps.STEPS, "mend", Mend)
+            _runner.undo(argv[-1], elsewhere=False)
+
+    monkeypatch.delitem(_steps.STEPS, "mend")
+    monkeypatch.setattr(_runner, "run", play)
+    _journal.update(dict(_journal.load_open(fault_id), program=["python", str(host)]))
+    assert _runner.undo(fault_id)["state"] == "undone"
+    assert calls == [["python", str(host), "once", fault_id]] and not World.broken
+
+
+@needs_root
+def test_a_fault_of_another_family_whose_program_is_gone_stays_open_and_says_so(monkeypatch):
+    fault_id = _engine.perform(Break(), duration=300)["fault"]["id"]
+    monkeypatch.delitem(_steps.STEPS, "mend")
+    after = _runner.undo(fault_id)
+    assert after["state"] == "residue" and "/no/program" in after["residue"][0]
+    assert _journal.load_open(fault_id)["state"] == "residue" and World.broken
+
+
 @pytest.mark.parametrize(("value", "pairs"), [
     (None, []),
     ([], []),
@@ -265,7 +353,7 @@ def test_ports_in_all_their_forms(value, pairs):
     assert _module.ports(value) == pairs
 
 
-@pytest.mark.parametrize("value", ["http", ["tcp", "http"], 0, 65536, ["icmp", 1], "tcp/1/2", [["tcp"]], -5])
+@pytest.mark.parametrize("value", ["http", "\u00b2", ["tcp", "http"], 0, 65536, ["icmp", 1], "tcp/1/2", [["tcp"]], -5])
 def test_a_port_that_is_none_is_refused(value):
     with pytest.raises(FaultlineError) as caught:
         _module.ports(value)
@@ -313,10 +401,117 @@ def test_command_lines_of_units_are_refused_rather_than_quoted():
 
 
 @needs_root
-def test_the_runner_s_program_is_whole():
+def test_the_runner_s_program_is_whole(monkeypatch):
     """What arming installs runs alone, with nothing of Ansible or of this checkout in sight."""
     _journal.make_folders()
-    program = _supervisor.install_runner()
-    assert _supervisor.install_runner() == program
+    monkeypatch.delitem(_steps.STEPS, "mend")
+    program = INSTALL_RUNNER()
+    assert INSTALL_RUNNER() == program
+    assert "_service_steps.py" in os.listdir(os.path.join(program[-1], "faultline"))
     done = subprocess.run([*program, "no-such-command"], capture_output=True, text=True, check=False, cwd="/", env={})
     assert done.returncode == 2 and "sweep" in done.stderr
+
+
+@pytest.mark.parametrize("group", ["", "/", "//"])
+@pytest.mark.parametrize("look", [_proc.in_cgroup, _unit_steps.inside])
+def test_the_control_group_of_everything_is_nobody_s(look, group):
+    """A unit in which nothing runs tells an empty one, and all processes of the host are below that."""
+    with pytest.raises(FaultlineError, match="all of the host is below it"):
+        look(group)
+
+
+def ended(fault_id, state):
+    """The record once it is in a state, within ten seconds."""
+    assert _proc.wait_until(lambda: (_journal.load(fault_id) or {"state": ""})["state"] == state, 10, pause=0.02), _journal.load(fault_id)
+    return _journal.load(fault_id)
+
+
+class Leave(Break):
+    """A fault that shows on disk what it has done, for a keeper is another process."""
+
+    reversible = True
+
+    def __init__(self, path, proven=True):
+        self.path, self.proven, self.looks = path, proven, 0
+
+    def resolve(self):
+        self.looks += 1
+        if self.path.exists():
+            raise FaultlineError("There is no world to break.", code="not_found")
+
+    def inject(self, record):
+        self.path.write_text("looked %d" % self.looks)
+
+
+@needs_root
+def test_a_fault_left_to_the_host_is_scheduled_then_fired_at_its_moment(host):
+    at = time.time() + 1
+    result = _engine.perform(Leave(host.parent / "broken"), duration=300, at=at)
+    assert result["undo"] == {"state": "scheduled", "deadline": None, "steps": ["mend the world"]} and result["planned"] == at
+    record = ended(result["fault"]["id"], "injected")
+    # the keeper has looked again, from the beginning
+    assert (host.parent / "broken").read_text() == "looked 1"
+    assert at <= record["began"] <= record["injected"] < at + 0.5
+    _firing, end = _runner.remaining(record["id"])
+    assert end == pytest.approx(at + 300 - time.time(), abs=0.5)
+
+
+@needs_root
+def test_a_fault_that_was_disarmed_before_its_moment_never_comes(host):
+    result = _engine.perform(Leave(host.parent / "broken"), at=time.time() + 1)
+    assert _care.undo(fault_id=result["fault"]["id"])["undone"] == [result["fault"]["id"]]
+    assert _journal.load(result["fault"]["id"])["state"] == "aborted"
+    assert not _proc.wait_until((host.parent / "broken").exists, 1.5, pause=0.05)
+
+
+@needs_root
+def test_what_has_gone_before_the_moment_is_told_and_nothing_is_injected(host):
+    result = _engine.perform(Leave(host.parent / "broken"), duration=3, at=time.time() + 6)
+    assert result["undo"]["state"] == "scheduled"
+    # the second look, five seconds before the moment, finds it gone
+    (host.parent / "broken").write_text("somebody else")
+    record = ended(result["fault"]["id"], "aborted")
+    assert record["failure"] == "There is no world to break." and record["injected_at"] is None
+
+
+@needs_root
+def test_a_fault_left_to_the_host_that_proves_nothing_is_undone_and_says_so(host):
+    result = _engine.perform(Leave(host.parent / "broken", proven=False), duration=300, at=time.time() + 0.8)
+    record = ended(result["fault"]["id"], "undone")
+    assert record["failure"] == "it is whole" and record["residue"] == []
+
+
+@needs_root
+@pytest.mark.parametrize("at, options, code, words", [
+    (-3, {}, "too_late", "3.0.. seconds ago: it must be 0.5 seconds away at least. Nothing was touched."),
+    (0.2, {}, "too_late", r"in 0\.[12]\d\d seconds: it must be"),
+    (90000, {}, "too_early", "is 90000 seconds away; 86400 is the most."),
+    (5, {"wait": True}, "bad_option", "wait and at exclude each other"),
+])
+def test_a_moment_that_cannot_be_kept_is_refused(host, at, options, code, words):
+    with pytest.raises(FaultlineError, match=words) as caught:
+        _engine.perform(Leave(host.parent / "broken"), at=time.time() + at, **options)
+    assert caught.value.code == code and not (host / "open").exists()
+
+
+@needs_root
+def test_what_the_first_look_finds_wrong_is_the_tasks_failure(host):
+    (host.parent / "broken").write_text("already")
+    with pytest.raises(FaultlineError, match="There is no world to break.") as caught:
+        _engine.perform(Leave(host.parent / "broken"), at=time.time() + 5)
+    assert caught.value.code == "not_found" and _journal.open_records() == []
+
+
+class Overtaken(Break):
+    """While it is injected, somebody heals."""
+
+    def inject(self, record):
+        _runner.undo(record["id"])
+        World.broken = True
+
+
+@needs_root
+def test_a_fault_that_is_healed_while_it_is_injected_is_undone_once_more():
+    with pytest.raises(FaultlineError) as caught:
+        _engine.perform(Overtaken(), duration=300)
+    assert caught.value.code == "undone_early" and not World.broken and _journal.open_records() == []

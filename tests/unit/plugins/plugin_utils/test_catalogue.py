@@ -13,15 +13,22 @@ import pytest
 
 from ansible_collections.faultline.openstack.plugins.plugin_utils import _catalogue
 from ansible_collections.faultline.openstack.plugins.plugin_utils._model import group_name, merge_definitions, plain, sought
-from ansible_collections.faultline.openstack.plugins.plugin_utils._nearest import did_you_mean, nearest
+from ansible_collections.faultline.openstack.plugins.module_utils._nearest import did_you_mean, nearest
 
 SERVICES = _catalogue.services()
 
 
 def test_no_unit_belongs_to_two_services():
-    """All loaded candidates of a service count, so a shared one would be hit with the wrong service."""
-    counted = collections.Counter(unit for each in SERVICES.values() for unit in each["unit"])
+    """All loaded candidates of a service count, so a shared one would be hit with the wrong service; but whoever names a whole means its parts."""
+    parts = {part for parts in _catalogue.PARTS.values() for part in parts}
+    counted = collections.Counter(unit for name, each in SERVICES.items() if name not in parts for unit in each["unit"])
     assert [unit for unit, number in counted.items() if number > 1] == []
+
+
+def test_a_whole_is_more_than_each_of_its_parts():
+    for whole, parts in _catalogue.PARTS.items():
+        units = [unit for part in parts for unit in SERVICES[part]["unit"]]
+        assert len(units) == len(set(units)) and set(units) < set(SERVICES[whole]["unit"])
 
 
 def test_every_definition_has_its_shape():
@@ -94,9 +101,16 @@ def test_os_faults_knows_twenty():
         ("/usr/sbin/httpd -DFOREGROUND", {"apache"}),
         ("neutron-server: api worker (/usr/bin/python3 /usr/bin/neutron-server --config-file x)", {"neutron-server"}),
         ("neutron-server: rpc worker", {"neutron-server"}),
-        ("/usr/bin/python3 /usr/bin/neutron-rpc-server --config-file=/etc/neutron/neutron.conf", {"neutron-server"}),
-        ("/opt/stack/data/venv/bin/python3 /opt/stack/data/venv/bin/neutron-periodic-workers --config-file x", {"neutron-server"}),
-        ("neutron-apiuWSGI worker 1", {"neutron-server"}),
+        ("/usr/bin/python3 /usr/bin/neutron-rpc-server --config-file=/etc/neutron/neutron.conf", {"neutron-server", "neutron-rpc-server"}),
+        ("/opt/stack/data/venv/bin/python3 /opt/stack/data/venv/bin/neutron-periodic-workers --config-file x", {"neutron-server", "neutron-periodic-workers"}),
+        ("neutron-apiuWSGI worker 1", {"neutron-server", "neutron-api"}),
+        ("/usr/bin/uwsgi_python3 --http-socket 10.0.0.1:9696 --ini /etc/neutron/neutron-api-uwsgi.ini", {"neutron-server", "neutron-api"}),
+        ("/usr/bin/uwsgi_python3 --http-socket 10.0.0.1:8775 --ini /etc/nova/nova-api-metadata-uwsgi.ini", {"nova-api-metadata"}),
+        ("/usr/bin/uwsgi_python3 --http-socket 10.0.0.1:8778 --ini /etc/placement/placement-api-uwsgi.ini", {"placement-api"}),
+        ("/usr/bin/python3 /usr/bin/neutron-linuxbridge-agent --config-file=/etc/neutron/neutron.conf", {"neutron-linuxbridge-agent"}),
+        ("/usr/bin/python3 /usr/bin/neutron-dhcp-agent --config-file=/etc/neutron/neutron.conf", {"neutron-dhcp-agent"}),
+        ("/usr/bin/python3 /usr/bin/neutron-keepalived-state-change --router_id=x --namespace=qrouter-x", set()),
+        ("dnsmasq --no-hosts --pid-file=/var/lib/neutron/dhcp/x/pid", set()),
         ("neutron-l3-agent (/usr/bin/python3 /usr/bin/neutron-l3-agent --config-file x)", {"neutron-l3-agent"}),
         ("/usr/bin/python3 /usr/bin/neutron-metadata-agent --config-file x", {"neutron-meta-agent"}),
         ("/usr/bin/python3 /usr/bin/nova-compute --config-file=/etc/nova/nova.conf", {"nova-compute"}),

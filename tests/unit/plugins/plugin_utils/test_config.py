@@ -52,6 +52,11 @@ power_managements:
     args:
       mac_to_bmc:
         "52:54:00:12:34:56": {address: 10.9.0.1, username: admin, password: secret}
+  - driver: redfish
+    args:
+      fqdn_to_bmc:
+        ctl1: {address: "https://10.9.0.1:8443", username: admin, password: secret, system: node-1, verify: false}
+  - {driver: openstack, args: {cloud: undercloud}}
 """
 
 
@@ -83,7 +88,7 @@ def test_a_universal_file():
     assert cloud.services["app"].hosts is None
     assert cloud.container_definitions == {"neutron_api": {"driver": "docker_container", "container_name": "neutron_api"}}
     assert cloud.containers["neutron_api"].hosts == ["10.0.0.12"]
-    assert [power["driver"] for power in cloud.power] == ["libvirt", "ipmi"]
+    assert [power["driver"] for power in cloud.power] == ["libvirt", "ipmi", "redfish", "openstack"]
 
 
 def test_json_is_the_same():
@@ -232,6 +237,11 @@ ONE = "cloud_management: {driver: universal}\nnode_discover: {driver: node_list,
             ONE % "" + "power_managements: [{driver: ipmi, args: {mac_to_bmc: {'52:54:00:00:00:01': {address: a}}}}]",
             ['power_managements[0].args.mac_to_bmc."52:54:00:00:00:01".username: found nothing'],
         ),
+        (
+            ONE % "" + "power_managements: [{driver: ipmi, args: {fqdn_to_bmc: {a: {address: a, username: b, password: c, port: 0}}}}]",
+            ["power_managements[0].args.fqdn_to_bmc.a.port: found 0, expected a port"],
+        ),
+        (ONE % "" + "power_managements: [{driver: ilo, args: {}}]", ["power_managements[0].driver: found 'ilo', expected libvirt, ipmi, redfish"]),
         (ONE % "" + "faultline: {networks: {a: nowhere}}", ["faultline.networks.a: found 'nowhere'"]),
         (ONE % "" + "faultline: {units: {a: [b]}}", ["faultline.units.a: found no such service"]),
         ("a: 1\na: 2\n", ["line 2, column 1: the key a is there twice"]),

@@ -87,6 +87,20 @@ def test_a_node_that_nobody_looked_at_stays():
     assert written["services"]["app"]["hosts"] == ["10.0.0.1", "10.0.0.3"]
 
 
+def test_services_in_containers_are_kept_apart_from_what_os_faults_knows():
+    inside = {"driver": "docker_container", "container_name": "mariadb", "engine": "docker", "id": "a" * 64, "active": True, "pids": [7]}
+    written = _found.config([node(1, {"mysql": UNIT}), node(2, {"mysql": inside, "nova-api": {**inside, "container_name": "nova_api"}})])
+    assert list(written["services"]) == ["mysql"] and written["services"]["mysql"]["hosts"] == ["10.0.0.1"]
+    assert written["faultline"]["in_containers"] == {
+        "mysql": {"driver": "docker_container", "args": {"container_name": "mariadb"}, "hosts": ["10.0.0.2"]},
+        "nova-api": {"driver": "docker_container", "args": {"container_name": "nova_api"}, "hosts": ["10.0.0.2"]},
+    }
+    cloud = _config.parse(yaml.safe_load(yaml.safe_dump(written)))
+    assert cloud.in_containers["mysql"].hosts == ["n2.example.org"]
+    assert cloud.service_definitions["mysql"]["driver"] == "system_service"
+    assert cloud.service_definitions["nova-api"] == {"driver": "docker_container", "container_name": "nova_api"}
+
+
 def test_the_units_of_a_service_in_several_parts_are_kept():
     units = ["devstack@neutron-api", "devstack@neutron-rpc-server"]
     written = _found.config([node(1, {"neutron-server": {"driver": "system_service", "unit": units, "grep": "x"}})])

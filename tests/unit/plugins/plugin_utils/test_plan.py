@@ -24,6 +24,8 @@ def model(groups=None, **more):
     hostvars = {host: {"faultline_services": {"own-api": {"driver": "process", "grep": "own"}} if host in CONTROLLERS else {}} for host in HOSTS}
     hostvars["ctl1"]["fqdn"] = "node-1.domain.tld"
     hostvars["ctl2"]["ansible_host"] = "10.0.0.2"
+    for number, host in enumerate(HOSTS):
+        hostvars[host]["faultline_networks"] = {"management": {"address": f"10.0.0.{number}"}}
     for host, variables in more.items():
         hostvars[host] = variables
     groups = {
@@ -34,7 +36,7 @@ def model(groups=None, **more):
     return Cloud(groups, hostvars)
 
 
-def planned(text, cloud=None, among=HOSTS, seed="s", built=frozenset(_plan.MODULES), **more):
+def planned(text, cloud=None, among=HOSTS, seed="s", built=_plan.BUILT, **more):
     return plan(parse(text), cloud or model(), among, seed, built=built, **more)
 
 
@@ -74,6 +76,20 @@ def test_targets(text, targets):
     ("freeze own-api service", "os_service_fault", {"service": "own-api", "action": "freeze"}, "unfreeze, when you ask for it"),
     ("restart neutron_api container", "os_container_fault", {"container": "neutron_server", "action": "restart"}, "none"),
     ("poweroff one node for 1 minute", "os_power", {"action": "poweroff", "duration": 60}, "poweron after 60 seconds"),
+    ("mask nova-api service for 5 minutes", "os_service_fault", {"service": "nova-api", "action": "mask", "duration": 300}, "start after 300 seconds"),
+    ("crash-loop nova-api service", "os_service_fault", {"service": "nova-api", "action": "crash_loop"}, "start, when you ask for it"),
+    ("Reboot one node with mysql", "os_node_fault", {"action": "reboot"}, "none"),
+    ("oom ctl1 node", "os_node_fault", {"action": "oom"}, "none"),
+    ("crash ctl1 node", "os_node_fault", {"action": "crash"}, "none"),
+    ("disconnect management network on one node", "os_netiface", {"network": "management", "action": "disconnect"}, "connect, when you ask for it"),
+    ("delay management network by 1 second on one node for 1 minute", "os_netiface",
+     {"network": "management", "action": "delay", "delay": "1000ms", "duration": 60}, "end of the delay after 60 seconds"),
+    ("lose 0.5% of packets on management network on one node for 9 seconds", "os_netiface",
+     {"network": "management", "action": "loss", "loss": "0.5%", "duration": 9}, "end of the loss after 9 seconds"),
+    ("limit management network to 1 mbit on one node", "os_netiface",
+     {"network": "management", "action": "rate", "rate": "1000kbit"}, "end of the limit, when you ask for it"),
+    ("corrupt 5% of packets on management network on one node", "os_netiface",
+     {"network": "management", "action": "corrupt", "corrupt": "5%"}, "end of the corruption, when you ask for it"),
     ("stress cpu on one node", "os_node_fault", {"target": "cpu", "action": "stress", "duration": 10}, "end of the stress after 10 seconds"),
 ])
 def test_module_and_arguments(text, module, args, undo):
@@ -86,6 +102,44 @@ def test_network_names_come_from_the_hosts():
     assert planned("disconnect storage network on ctl1 node for 5 seconds", cloud).args == {
         "network": "Storage", "action": "disconnect", "duration": 5,
     }
+
+
+def test_each_side_of_a_partition_drops_the_other():
+    made = planned("partition nodes with mysql service from nodes with nova-compute service for 30 seconds")
+    assert made.targets == ["ctl2", "ctl3", *COMPUTES] and made.module == "faultline.openstack.os_netiface"
+    assert made.args_of("ctl2") == {"action": "partition", "duration": 30, "peers": COMPUTES}
+    assert made.args_of(COMPUTES[0]) == {"action": "partition", "duration": 30, "peers": ["ctl2", "ctl3"]}
+    assert made.undo == "end of the partition after 30 seconds"
+
+
+def test_peers_are_looked_at_before_they_are_cut_off():
+    """A host whose other addresses nobody knows would still be heard by them."""
+    cloud = model(cmp1={"ansible_host": "10.0.0.9", "faultline_services": {}})
+    with pytest.raises(PlanError, match="which addresses cmp1 has") as caught:
+        planned("partition ctl1 node from cmp1 and cmp2 nodes", cloud)
+    assert (caught.value.code, caught.value.details["hosts"]) == ("unmapped", ["cmp1"])
+    for known in ({"faultline_host": {"interfaces": {}}}, {"ansible_facts": {"all_ipv4_addresses": ["10.0.0.9"]}}):
+        assert planned("partition ctl1 node from cmp1 node", model(cmp1={"faultline_services": {}, **known})).targets == ["ctl1", "cmp1"]
+
+
+def test_from_all_nodes_means_all_the_others():
+    made = planned("partition one node from all nodes", seed=3)
+    alone = made.targets[0]
+    assert made.args_of(alone)["peers"] == [host for host in HOSTS if host != alone]
+    assert all(made.args_of(host)["peers"] == [alone] for host in made.targets[1:])
+
+
+@pytest.mark.parametrize("text, direction, peers, port", [
+    ("unplug nova-api service ingress from mysql service", "in", ["ctl2", "ctl3"], 8774),
+    ("unplug nova-api service egress to mysql service", "out", ["ctl2", "ctl3"], 3306),
+])
+def test_a_direction_cuts_two_services_off_from_each_other(text, direction, peers, port):
+    made = planned(text)
+    step = made.args_of(made.targets[0])
+    assert made.targets == CONTROLLERS and made.module == "faultline.openstack.os_netiface"
+    assert (step["action"], step["direction"], step["peers"], step["port"], step["protocol"]) == ("partition", direction, peers, [port], "tcp")
+    back = planned(text.replace("unplug", "plug"))
+    assert back.args_of("ctl1") == {"action": "connect", "label": step["label"]}
 
 
 def test_one_is_one_and_the_seed_says_which():
@@ -123,9 +177,10 @@ REFUSED = {
     "reboot nodes with nova-apo": ("unknown_service", "nova-apo", "Unknown service 'nova-apo'.", ""),
     "reboot nodes in empty": ("empty", "empty", "There is no node to choose from.", ""),
     "disconnect storage network on one node": ("unknown_network", "storage", "Unknown network 'storage'.", ""),
-    "unplug nova-api service ingress from mysql service": (
-        "not_built", "ingress", "unplug with a direction is understood, but not built yet.", "",
-    ),
+    "partition nodes from nodes with mysql": ("both_sides", "mysql", "ctl2 would be on both sides of the partition.", "cut off from itself"),
+    "partition ctl1 node from ctl1 and ctl2 nodes": ("both_sides", "ctl1", "ctl1 would be on both sides of the partition.", ""),
+    "unplug own-api service ingress from mysql service": ("no_port", "own-api", "Nobody knows the port of own-api.", "Say port"),
+    "unplug mysql service ingress from etcd service": ("empty", "etcd", "There is no node that runs etcd.", ""),
 }
 
 
@@ -142,14 +197,14 @@ def test_refused(text):
 
 
 @pytest.mark.parametrize("text, module", [
-    ("restart neutron_server container", "os_container_fault"),
-    ("Reboot one node with mysql", "os_power"),
+    ("poweroff one node with mysql", "os_power"),
+    ("Reboot one node with mysql", "os_node_fault"),
     ("Disconnect management network on nodes with rabbitmq service", "os_netiface"),
     ("stress cpu on one node", "os_node_fault"),
 ])
 def test_what_has_no_module_yet_is_refused_by_name(text, module):
     with pytest.raises(PlanError, match=f"needs the module faultline.openstack.{module}, which does not exist yet") as caught:
-        planned(text, built=_plan.BUILT)
+        planned(text, built={_plan.MODULES["service"]})
     assert caught.value.code == "not_built"
 
 
@@ -235,7 +290,8 @@ def test_as_data_and_in_words():
             "kind": "service", "action": "freeze", "subject": "nova-api", "with_service": None, "duration": 5, "direction": None, "peer": None,
             "selector": {"mode": "count", "n": 1, "names": [], "group": None, "exclude": []},
         },
-        "seed": "7", "chosen": [host], "candidates": ["ctl1", "ctl2"], "outside": ["ctl3"], "unreachable": [], "undo": "unfreeze after 5 seconds",
+        "seed": "7", "chosen": [host], "candidates": ["ctl1", "ctl2"], "outside": ["ctl3"], "unreachable": [], "left_alone": [],
+        "undo": "unfreeze after 5 seconds",
     }
     made["hosts"] = {host: {"module": "faultline.openstack.os_service_fault", "args": {"service": "nova-api", "unit": ["a", "b"]}}}
     assert list(_plan.describe(made, detailed=True)) == [
@@ -281,3 +337,47 @@ def test_whatever_is_said_only_hosts_of_the_play_are_chosen(text, among, seed):
         assert exc.text
         return
     assert made.targets and set(made.targets) <= set(made.candidates) <= set(among)
+
+
+# ---- hosts that are left alone
+
+WHY = "router web is in debug: its NAT"
+
+
+@pytest.mark.parametrize("text, spared, targets", [
+    ("kill nova-api service on one node", ["ctl1", "ctl2"], ["ctl3"]),
+    ("kill nova-api service on 2 nodes", ["ctl2"], ["ctl1", "ctl3"]),
+    # of three, not of the two that remain
+    ("kill nova-api service on 34% of nodes", ["ctl2"], ["ctl1", "ctl3"]),
+    ("kill nova-api service on all nodes except ctl2", ["ctl2"], ["ctl1", "ctl3"]),
+    ("kill nova-api service", ["cmp1"], CONTROLLERS),
+    ("reboot one node in compute", ["cmp2"], ["cmp1"]),
+    ("partition ctl1 node from one node in compute", ["cmp1"], ["ctl1", "cmp2"]),
+])
+def test_a_choice_avoids_who_is_left_alone(text, spared, targets):
+    found = planned(text, spared=dict.fromkeys(spared, WHY))
+    assert found.targets == targets
+    assert not set(found.candidates) & set(spared)
+    avoided = [host for host in spared if "except" not in text and host != "cmp1" or "partition" in text]
+    assert found.left_alone == [{"host": host, "why": WHY} for host in avoided]
+    assert [line for line in _plan.describe(found.as_dict() | {"hosts": {}}) if "left alone" in line] == [f"  {host} left alone: {WHY}" for host in avoided]
+
+
+@pytest.mark.parametrize("text, spared, message, word", [
+    ("kill nova-api service", ["ctl2"], f"ctl2 left alone: {WHY}. Take", ""),
+    ("kill nova-api service on ctl1 and ctl2 nodes", ["ctl2"], f"ctl2 left alone: {WHY}. Take", "ctl2"),
+    ("reboot CTL2 node", ["ctl2"], f"ctl2 left alone: {WHY}. Take", "CTL2"),
+    ("kill nova-api service on 3 nodes", ["ctl2"], f"3 nodes are wanted, there are 3, and not all may be hit: ctl2 left alone: {WHY}. Take", "3"),
+    ("reboot one node in network", ["ctl3"], f"1 node is wanted, there is 1, and it may not be hit: ctl3 left alone: {WHY}. Take", ""),
+    ("reboot 100% of nodes in compute", ["cmp1", "cmp2"],
+     f"2 nodes are wanted, there are 2, and not all may be hit: cmp1 left alone: {WHY}; cmp2 left alone: {WHY}. Take", "100"),
+    ("partition ctl1 node from all nodes", ["cmp1"], f"cmp1 left alone: {WHY}. Take", ""),
+])
+def test_who_is_named_or_meant_with_all_is_refused(text, spared, message, word):
+    with pytest.raises(PlanError) as told:
+        planned(text, spared=dict.fromkeys(spared, WHY))
+    error = told.value
+    assert (error.code, error.details["left_alone"]) == ("in_debug", [{"host": host, "why": WHY} for host in spared])
+    assert error.text.startswith(message) and (not word or error.word == word)
+    assert "set the variable faultline_allow_debug of these hosts to true." in error.hint and error.hint.endswith("Nothing was touched.")
+    assert ("Or say: except " + spared[0] in error.hint) is (text in ("kill nova-api service", "partition ctl1 node from all nodes"))

@@ -78,6 +78,22 @@ NEWER = {
     "poweroff one node for 2 mins": Intent("node", "poweroff", None, ONE, duration=120),
     "disconnect storage network on one node with mysql for 30 seconds": Intent("network", "disconnect", "storage", ONE, "mysql", 30),
     "stress disk on a and b nodes with mysql for 1 min": Intent("stress", "stress", "disk", of("a", "b"), "mysql", 60),
+    "delay storage network by 100 ms on one node for 1 minute": Intent("network", "delay", "storage", ONE, duration=60, amount=100),
+    "delay storage network by 2 seconds on nodes with mysql": Intent("network", "delay", "storage", ALL, "mysql", amount=2000),
+    "Delay storage network by 5MS on a node": Intent("network", "delay", "storage", of("a"), amount=5),
+    "lose 30% of packets on management network on 2 nodes for 30 seconds": Intent(
+        "network", "lose", "management", Selector("count", 2), duration=30, amount=30
+    ),
+    "corrupt 0.5% of packets on x network on all nodes": Intent("network", "corrupt", "x", ALL, amount=0.5),
+    "duplicate 1% of packets on x network on nodes in compute": Intent("network", "duplicate", "x", Selector(group="compute"), amount=1),
+    "reorder 25% of packets on x network on one node": Intent("network", "reorder", "x", ONE, amount=25),
+    "limit storage network to 1 mbit on one node for 30 seconds": Intent("network", "limit", "storage", ONE, duration=30, amount=1000),
+    "limit storage network to 500kbit on one node": Intent("network", "limit", "storage", ONE, amount=500),
+    "partition nodes with mysql service from nodes with nova-compute service for 30 seconds": Intent(
+        "partition", "partition", None, ALL, "mysql", 30, others=ALL, others_with="nova-compute"
+    ),
+    "partition one node from all nodes": Intent("partition", "partition", None, ONE, others=ALL),
+    "partition a node from b and c nodes for 1m": Intent("partition", "partition", None, of("a"), duration=60, others=of("b", "c")),
     "  kill   nova-api  service ": Intent("service", "kill", "nova-api"),
     "kill nova-api service\n": Intent("service", "kill", "nova-api"),
     "kill devstack@n-api service on 10.0.0.1 and fd00::1 nodes": Intent("service", "kill", "devstack@n-api", of("10.0.0.1", "fd00::1")),
@@ -103,7 +119,19 @@ def test_actions_on_nodes(action):
 
 # text -> column and word that the error points at, and a piece of its message
 REFUSED = {
-    "please do not reboot nodes": (1, "please", "Unknown action 'please': expected connect, crash,"),
+    "please do not reboot nodes": (1, "please", "Unknown action 'please': expected connect, corrupt, crash,"),
+    "delay storage network": (23, "", "expected by"),
+    "delay storage network by 0 ms on nodes": (26, "0", "0 is too little: expected 1 ms to 1 hour."),
+    "delay storage network by 5 on nodes": (28, "on", "expected ms or seconds"),
+    "delay storage network by 100 ms": (33, "", "expected on"),
+    "lose 101% of packets on x network on nodes": (6, "101%", "101% is too much: expected more than 0% to 100%."),
+    "lose 0% of packets on x network on nodes": (6, "0%", "0% is too little"),
+    "lose packets on x network on nodes": (6, "packets", "expected a percentage (30%, 0.5%)"),
+    "lose 5% of packets on nodes": (23, "nodes", "expected the name of a network"),
+    "limit x network to 1 bit on nodes": (22, "bit", "expected gbit, kbit or mbit"),
+    "limit x network to 1 kbit on nodes": (20, "1", "1 is too little: expected 8 kbit to 32 gbit."),
+    "partition nodes": (17, "", "expected from or with"),
+    "partition nodes from keystone": (31, "", "expected"),
     "do not reboot nodes": (1, "do", "Unknown action"),
     "kil nova-api service": (1, "kil", "Did you mean kill?"),
     "inject some fault": (1, "inject", "Unknown action"),
@@ -256,19 +284,29 @@ def _refuses(text):
     return False
 
 
+CHANCES = st.integers(1, 100) | st.integers(1, 99_999).map(lambda thousandths: thousandths / 1000).filter(lambda share: share % 1)
+AMOUNTS = {
+    "delay": st.integers(1, 3_600_000), "lose": CHANCES, "corrupt": CHANCES, "duplicate": CHANCES, "reorder": CHANCES,
+    "limit": st.integers(8, 32_000_000),
+}
+
+
 @st.composite
 def intents(draw):
-    kind = draw(st.sampled_from(["service", "container", "node", "network", "stress"]))
-    actions = {"node": ["reboot", "poweroff", "poweron", "reset", "shutdown", "oom", "crash"], "network": ["connect", "disconnect"], "stress": ["stress"]}
+    kind = draw(st.sampled_from(["service", "container", "node", "network", "partition", "stress"]))
+    actions = {"node": ["reboot", "poweroff", "poweron", "reset", "shutdown", "oom", "crash"], "stress": ["stress"]}
+    actions["network"] = ["connect", "disconnect", *AMOUNTS]
+    actions["partition"] = ["partition"]
     action = draw(st.sampled_from(actions.get(kind, ["start", "terminate", "restart", "kill", "freeze", "unfreeze", "unplug", "plug"])))
-    subject = None if kind == "node" else draw(st.sampled_from(["cpu", "memory", "disk", "kernel", "all"])) if kind == "stress" else draw(NAMES)
+    subject = None if kind in ("node", "partition") else draw(st.sampled_from(["cpu", "memory", "disk", "kernel", "all"])) if kind == "stress" else draw(NAMES)
     duration = draw(SECONDS) if action in _sentence.UNDO_OF else None
     if kind == "stress" and duration is None:
         duration = 10
     direction = draw(st.none() | st.sampled_from(["ingress", "egress"])) if kind == "service" and action in ("plug", "unplug") else None
     return Intent(
         kind, action, subject, draw(SELECTORS), None if kind in ("service", "container") else draw(st.none() | NAMES), duration,
-        direction, draw(NAMES) if direction else None,
+        direction, draw(NAMES) if direction else None, draw(AMOUNTS.get(action, st.none())),
+        draw(SELECTORS) if kind == "partition" else None, draw(st.none() | NAMES) if kind == "partition" else None,
     )
 
 
@@ -303,21 +341,27 @@ def test_every_intent_can_be_said_and_is_understood(intent):
 
 def _upper_names(intent):
     up = str.upper
+
+    def upper(selector):
+        return {
+            "mode": selector.mode, "n": selector.n, "names": [up(n) for n in selector.names],
+            "group": selector.group and up(selector.group), "exclude": [up(n) for n in selector.exclude],
+        }
+
     return {
-        "subject": intent.subject if intent.kind in ("node", "stress") else up(intent.subject),
+        "subject": intent.subject if intent.kind in ("node", "partition", "stress") else up(intent.subject),
         "with_service": intent.with_service and up(intent.with_service),
         "peer": intent.peer and up(intent.peer),
-        "selector": {
-            "mode": intent.selector.mode, "n": intent.selector.n, "names": [up(n) for n in intent.selector.names],
-            "group": intent.selector.group and up(intent.selector.group), "exclude": [up(n) for n in intent.selector.exclude],
-        },
+        "selector": upper(intent.selector),
+        **({"others": upper(intent.others)} if intent.others else {}),
+        **({"others_with": up(intent.others_with)} if intent.others_with else {}),
     }
 
 
 @given(intents(), st.sampled_from(["please", "not", "now", "nova-api", "never", "nodes", "service", "!", "or", "but", "100", "do"]))
 def test_a_word_too_many_at_the_end_is_refused(intent, word):
     text = f"{render(intent)} {word}"
-    if word == "nova-api" and intent.selector.exclude:
+    if word == "nova-api" and (intent.selector.exclude or intent.others and intent.others.exclude):
         return  # would be another node to leave out only after `and`
     assert _refuses(text), text
 

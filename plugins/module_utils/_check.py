@@ -10,10 +10,16 @@ types, and appends to `problems` what is wrong. A value is shown in a problem on
 
 from __future__ import annotations
 
+import copy
 import re
 
+from ._fault._errors import FaultlineError
 from ._nearest import did_you_mean, nearest
 
+# as a default: the key must be there
+REQUIRED = object()
+# a number beyond is none of anything here, and may be too long for Python to write
+_HUGE = 10**18
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_/@-]+")
 
 
@@ -48,6 +54,14 @@ def below(path, key):
 def problem(path, found, expected, hint=""):
     text = f"{path or 'the file'}: found {found}, expected {expected}."
     return f"{text} {hint}" if hint else text
+
+
+def refuse(name, problems, code):
+    """Raise the problems of a file, all at once."""
+    message = f"{name}: {problems[0]}"
+    if len(problems) > 1:
+        message = f"{name}: {len(problems)} problems:\n" + "\n".join(f"  {text}" for text in problems)
+    raise FaultlineError(message, code=code, details={"file": name, "problems": problems})
 
 
 class Text:
@@ -217,3 +231,80 @@ class Anything:
 
     def check(self, value, path, problems):
         return value
+
+
+def shown(value):
+    """A value as an error may quote it: numbers, short texts and lists of them; else what kind of thing it is."""
+    if isinstance(value, bool) or value is None:
+        return kind_of(value)
+    if _is_number_to_show(value):
+        return str(value)
+    if is_text(value):
+        return f"'{value}'" if isinstance(value, str) and 0 < len(value) <= 80 and "\n" not in value else "empty text" if value == "" else "other text"
+    if isinstance(value, (list, tuple)) and len(value) <= 4 and all(isinstance(each, str) or _is_number_to_show(each) for each in value):
+        return f"[{', '.join(map(str, value))}]"
+    return kind_of(value)
+
+
+def _is_number_to_show(value):
+    return isinstance(value, float) or isinstance(value, int) and -_HUGE < value < _HUGE
+
+
+class Form:
+    """A mapping with known keys. keys: name -> (check, default); REQUIRED as default: it must be there. The result has all of them."""
+
+    def __init__(self, keys, meaning=""):
+        self.keys = keys
+        self.meaning = meaning or f"a mapping with {listed(keys)}"
+
+    def check(self, value, path, problems):
+        checks = {name: check for name, (check, _default) in self.keys.items()}
+        required = [name for name, (_check, default) in self.keys.items() if default is REQUIRED]
+        checked = Keys(checks, required, self.meaning, optional_as_nothing=True).check(value, path, problems)
+        return {name: checked[name] if name in checked else copy.deepcopy(default) if default is not REQUIRED else None
+                for name, (_check, default) in self.keys.items()}
+
+
+def plain_number(value):
+    return int(value) if float(value).is_integer() else float(value)
+
+
+class Number:
+    """A number from low to high; `above`: low itself is too little; `whole`: no fractions."""
+
+    def __init__(self, meaning, low=0, high=10**6, above=False, whole=False):
+        self.meaning, self.low, self.high, self.above, self.whole = meaning, low, high, above, whole
+
+    def value(self, value):
+        """The number that a value is, or None."""
+        if isinstance(value, str) and re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+            value = float(value)  # as a variable of Ansible's command line is text
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_HUGE < value < _HUGE:
+            return None
+        if self.whole and not float(value).is_integer():
+            return None
+        return plain_number(value)
+
+    def fits(self, number):
+        return (number > self.low if self.above else number >= self.low) and number <= self.high
+
+    def check(self, value, path, problems):
+        number = self.value(value)
+        if number is None or not self.fits(number):
+            problems.append(problem(path, shown(value), self.meaning))
+            return None
+        return number
+
+
+class Word:
+    """One of some words."""
+
+    def __init__(self, words):
+        self.words, self.meaning = tuple(words), listed(words, "or")
+
+    def check(self, value, path, problems):
+        if not isinstance(value, str) or value not in self.words:
+            hint = did_you_mean(value, self.words, 1) if is_text(value) else ""
+            problems.append(problem(path, shown(value), self.meaning, hint))
+            return None
+        return str.__str__(value)

@@ -1,0 +1,274 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The faults of containers: those of services (see _service_faults.py), where the engine, not the host, starts, stops and freezes."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from . import _container_steps, _containers, _journal, _namespaces, _nft, _proc, _reach, _service_faults
+from ._errors import FaultlineError
+
+# seconds that a container may take to be frozen, and a port to stay silent, before the fault counts as unproven
+_SETTLE = 5
+_SILENCE = 0.4
+
+
+def _words(things):
+    return ", ".join(str(thing) for thing in things)
+
+
+class _OfContainer:
+    """What all faults of a container share; service is a _containers.Container."""
+
+    kind = "container"
+
+    def guard(self):
+        chain = _proc.own_chain()
+        carriers = [process for process in self.processes if process.pid in chain]
+        if carriers:
+            raise FaultlineError(
+                "%s of %s is refused: its process %s carries this very task." % (self.action, self.subject, carriers[0]),
+                code="guarded", hint="Nothing was touched. Reach the host by an SSH server that is not in this container.",
+            )
+
+
+class _Back(_OfContainer):
+    """kill and restart: the ports of a container are those of its own network; another one may come back in its place."""
+
+    def resolve(self):
+        super().resolve()
+        self.was = self.service.found
+
+    def _listening(self):
+        return {(s.protocol, s.port) for s in _proc.listening(self.service.processes())}
+
+    def _back(self):
+        try:
+            self.service.look_again()
+        except FaultlineError:
+            # a unit that makes its container anew has moments without one, or with half of one
+            return False
+        return super()._back()
+
+    def recover(self, wait):
+        recovery = super().recover(wait)
+        if recovery["back"]:
+            now = self.service.found
+            recovery["by"] = self._by(now)
+            recovery["replaced_by"] = now.id if now.id != self.was.id else None
+        return recovery
+
+    def _by(self, now):
+        return ""
+
+
+class Kill(_Back, _service_faults.Kill):
+    """Send a deadly signal to the main process of a container; past its engine, which would take it for a wish to have it down."""
+
+    def resolve(self):
+        super().resolve()
+        self.main = self.service.main
+        if self.main is None:
+            # it has just died
+            self.processes = []
+            self._need_processes()
+        if self.was.paused:
+            raise FaultlineError(
+                "kill of %s is refused: it is paused, and a frozen process does not die." % self.subject, code="frozen",
+                hint="Nothing was touched. unfreeze it first, or terminate it.",
+            )
+
+    def plan(self):
+        return ["send %s to %s, the main process" % (signal.Signals(self.number).name, self.main)]
+
+    def inject(self, record):
+        self.started = time.monotonic()
+        self.main.send(self.number)
+
+    def prove(self, record):
+        try:
+            self._gone([self.main])
+        except FaultlineError as exc:
+            if self.number != signal.SIGKILL:
+                exc.hint = "The first process of a container ignores a signal that it does not handle; KILL it cannot ignore."
+            raise
+        return dict(super().prove(record), main=self.main.as_dict())
+
+    def _by(self, now):
+        if now.id == self.was.id and now.policy[0] != "no":
+            return "restart policy %s" % now.policy_words
+        return self.service.unit.name if self.service.unit else ""
+
+
+class Restart(_Back, _service_faults.Restart):
+    """Restart a container by its engine, or by the unit that runs it."""
+
+
+class Terminate(_OfContainer, _service_faults.Terminate):
+    """Stop a container, whatever would start it again, and start it at the deadline."""
+
+    def guard(self):
+        super().guard()
+        if not self.service.can_start:
+            raise FaultlineError(
+                "terminate of %s is refused: it was started with --rm, so that to stop it would delete it." % self.subject,
+                code="no_undo", hint="Nothing was touched. kill hits it if that is meant.",
+            )
+
+    def plan(self):
+        plan = super().plan()
+        if any(step["type"] == _container_steps.RestorePolicy.type for step in self.steps("")):
+            plan.insert(0, "set its restart policy, %s, to no meanwhile" % self.service.found.policy_words)
+        return plan
+
+    def prove(self, record):
+        proof = super().prove(record)
+        return dict(proof, status=self.service.found.status, policy_meanwhile=self.service.found.policy_words)
+
+
+class Freeze(_OfContainer, _service_faults.ServiceFault):
+    """Have the engine pause a container: the kernel's freezer stops all of its processes."""
+
+    action = "freeze"
+    reversible = True
+
+    def resolve(self):
+        super().resolve()
+        self._need_processes()
+        found = self.service.found
+        if found.paused and _container_steps.Unpause.claim(found) not in _journal.claimed_by_others(""):
+            raise FaultlineError(
+                "%s is paused already, and not by us." % self.subject, code="already_stopped",
+                hint="Nothing was touched. unfreeze lets it continue.",
+            )
+
+    def plan(self):
+        return ["pause the container %s: %s" % (self.subject, _words(self.processes))]
+
+    def steps(self, fault_id):
+        return [_container_steps.Unpause.make(self.service.found)]
+
+    def inject(self, record):
+        if not self.service.found.paused:
+            self.service.engine.order("pause", self.service.found)
+
+    def prove(self, record):
+        running = []
+
+        def all_frozen():
+            self.service.look_again()
+            running[:] = [process for process in self.service.processes() if process.alive and not _frozen(process)]
+            return self.service.found.paused and not running
+
+        if not _proc.wait_until(all_frozen, _SETTLE, pause=0.1):
+            why = "%s still running" % _words(running) if running else "its state is %s" % self.service.found.status
+            raise FaultlineError(
+                "freeze of %s is not proven: %s." % (self.subject, why), code="unproven",
+                hint="The proof is the state of the kernel's freezer, in the control group of each process.",
+            )
+        frozen = self.service.processes()
+        self.done = "paused: %s frozen" % _words(frozen)
+        return {"status": self.service.found.status, "frozen": [dict(process.as_dict(), state=process.state) for process in frozen]}
+
+
+def _frozen(process):
+    """By the kernel's freezer; where we cannot see that, a process that it holds is in state D."""
+    said = _containers.frozen(process)
+    return process.state == "D" if said is None else said
+
+
+class Unplug(_OfContainer, _service_faults.Unplug):
+    """Cut a container's ports off, in its own network namespace, or on this host where it has the host's network."""
+
+    def _locate(self):
+        self._need_processes()
+        main = self.service.main or self.processes[0]
+        self.namespace = "/proc/%d/ns/net" % main.pid
+        if not _containers.on_host_network(main):
+            _container_steps.need_nsenter()
+            self.inside = _container_steps.enter(self.namespace)
+            self.identity = _container_steps.identity(self.namespace)
+
+    def resolve(self):
+        super().resolve()
+        if self.inside:
+            self.inner, self.pairs = self.pairs, self._outer()
+
+    def guard(self):
+        super().guard()
+        self._guard_ports()
+
+    def _outer(self):
+        """Where the container answers to others."""
+        pairs = []
+        for protocol, number in self.ports:
+            heard = {s.address for s in self.sockets if (s.protocol, s.port) == (protocol, number)} or {"0.0.0.0"}
+            pairs += [
+                (address, number) for address in self.service.found.addresses
+                if protocol == "tcp" and heard & {address, "::", "0.0.0.0"}
+            ]
+        return pairs
+
+    def _carriers(self):
+        # an SSH server in the container, as Kolla's nova_ssh, is no way in for us: guard() saw to that
+        return [] if self.inside else [process for process in super()._carriers() if process not in self.processes]
+
+    def targets(self):
+        return [dict(super().targets()[0], network="its own" if self.inside else "the host's")]
+
+    def steps(self, fault_id):
+        if not self.inside:
+            return super().steps(fault_id)
+        return [_container_steps.DeleteTableInside.make(_nft.table_name(fault_id), self.service.found, self.identity)]
+
+    def _ask(self):
+        answers = super()._ask()
+        if self.inside:
+            inner = _namespaces.within(self.namespace, lambda: _reach.ask(self.inner, _SILENCE))
+            answers.update(("%s, from inside" % name, answer) for name, answer in inner.items())
+        return answers
+
+    def _knock(self):
+        if self.inside:
+            _namespaces.within(self.namespace, super()._knock)
+        else:
+            super()._knock()
+
+
+class Start(_OfContainer, _service_faults.Start):
+    """Start a container; what we terminated is undone."""
+
+    def guard(self):
+        """Healing hits nothing."""
+
+
+class Unfreeze(_OfContainer, _service_faults.Unfreeze):
+    """Let a paused container run again, whoever paused it."""
+
+    def guard(self):
+        """Healing hits nothing."""
+
+    def _stopped(self):
+        self.service.look_again()
+        return [self.service.found.name] if self.service.found.paused else []
+
+    def _more(self):
+        return ["unpause the container %s" % name for name in self._stopped()]
+
+    def _wake(self):
+        if self._stopped():
+            self.service.engine.order("unpause", self.service.found)
+
+
+class Plug(_OfContainer, _service_faults.Plug):
+    """Give a container its ports back that we cut off."""
+
+    def guard(self):
+        """Healing hits nothing."""
+
+
+ACTIONS = {fault.action: fault for fault in (Start, Terminate, Restart, Kill, Freeze, Unfreeze, Unplug, Plug)}

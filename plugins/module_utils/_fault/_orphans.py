@@ -1,0 +1,37 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What faults would leave that lost their journal: whatever bears our name, or is where only we put things."""
+
+from __future__ import annotations
+
+import os
+
+from . import _net_orphans, _nft, _systemd, _worker
+
+_TABLE, _WORKER, _MASK = "nftables table inet ", "worker ", "mask of "
+
+
+def lost(records):
+    """What belongs to none of these open records, in words."""
+    tables = {_nft.table_name(record["id"]) for record in records}
+    steps = [step for record in records for step in record["steps"]]
+    workers, masked = {step.get("worker") for step in steps}, {step.get("claim") for step in steps}
+    found = [_TABLE + name for name in _nft.tables() if name not in tables] + _net_orphans.lost(records)
+    found += [_WORKER + name for name in _worker.names() if name not in workers]
+    there = sorted(os.listdir(_systemd.MASKS)) if os.path.isdir(_systemd.MASKS) else []
+    return found + [_MASK + name for name in there if _systemd.masks(os.path.join(_systemd.MASKS, name)) and "mask:" + name not in masked]
+
+
+def remove(words):
+    """Take away what lost() has found."""
+    name = words.rpartition(" ")[2]
+    if words.startswith(_WORKER):
+        _worker.stop(name)
+    elif words.startswith(_MASK):
+        _systemd.unmask(os.path.join(_systemd.MASKS, name))
+    elif words.startswith(_TABLE):
+        _nft.delete(name)
+    else:
+        _net_orphans.remove(words)

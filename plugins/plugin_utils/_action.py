@@ -1,0 +1,41 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The base of the action plugins of faults."""
+
+from __future__ import annotations
+
+from ansible.plugins.action import ActionBase
+
+from ..module_utils._fault._errors import FaultlineError
+from . import _in_debug
+from ._run import fail, guarded_host
+
+
+class FaultAction(ActionBase):
+    """perform() does the task; a FaultlineError of it becomes a failed result, in the shape of the modules'."""
+
+    _supports_check_mode = True
+    _supports_async = True
+
+    def run(self, tmp=None, task_vars=None):
+        del tmp
+        result = super().run(task_vars=task_vars)
+        try:
+            return self.perform(result, task_vars)
+        except FaultlineError as exc:
+            return self.failed(result, exc)
+
+    def perform(self, result, task_vars):
+        """The result of the task, begun as `result`."""
+        raise NotImplementedError
+
+    def guard(self, module, args, task_vars):
+        """Refuse a fault of the task's host that would hit the controller itself, or what is in debug. args: filled in."""
+        guarded_host(self, task_vars)
+        _in_debug.refuse(self, module, args, task_vars)
+
+    def failed(self, result, exc):
+        """The result of a task that has raised."""
+        return {**result, **fail(exc)}
