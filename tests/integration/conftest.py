@@ -8,18 +8,60 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import shlex
 import subprocess
+import time
 
 import pytest
 import yaml
-from lab_nodes import LAB, Node, wait_for
+from lab_manual import Cloud
+from lab_nodes import LAB, PASSWORD, ROOT, Node, layer, wait_for
+from lab_vms import Hypervisor, Vm
+from lab_wires import STORAGE
+from warm_ansible import run_ansible
+
+
+# fixtures that need the lab's own three nodes to themselves
+_CLOUD = {"ctl", "cloud", "ansible"}
+
+
+# what takes longest begins first, and what is slow in an emulated machine not all at once
+_FIRST = ("test_node_machine", "cloud", "nova", "test_netiface_netem", "manual", "test_container_fault", "test_power")
+
+
+def _group(item):
+    used = set(item.fixturenames)
+    for shared in ("manual", "nova"):
+        if shared in used:
+            return shared
+    return item.path.stem if {"spare", "make_node", "make_vm"} & used and not _CLOUD & used else "cloud"
 
 
 def pytest_itemcollected(item):
-    """Tests that break nodes of their own run beside those that need the cloud to themselves (pytest-xdist, loadgroup)."""
-    own = {"spare", "make_node"} & set(item.fixturenames) and not {"ctl", "cloud", "ansible"} & set(item.fixturenames)
-    item.add_marker(pytest.mark.xdist_group("spare" if own else "cloud"))
+    """Who runs side by side (pytest-xdist, loadgroup): the tests that need the cloud to themselves, and each module with nodes of its own."""
+    item.add_marker(pytest.mark.xdist_group(_group(item)))
+    if "nova" in item.fixturenames:
+        item.add_marker(pytest.mark.openstack)
+
+
+def pytest_collection_modifyitems(items):
+    """The order in which the groups begin."""
+    here = pathlib.Path(__file__).parent
+    ours = [item for item in items if here in item.path.parents]
+    ours.sort(key=lambda item: _FIRST.index(_group(item)) if _group(item) in _FIRST else len(_FIRST))
+    items[:] = ours + [item for item in items if here not in item.path.parents]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """With a test that failed on a virtual machine, what the machine last wrote on its console, and where its processor is."""
+    report = yield
+    if report.failed:
+        for vm in {id(each): each for each in item.funcargs.values() if isinstance(each, Vm)}.values():
+            report.sections.append((f"console of {vm.domain}", vm.console()))
+            report.sections.append((f"processor of {vm.domain}", vm.processor()))
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -33,14 +75,18 @@ def lab():
 
 @pytest.fixture(scope="session")
 def make_node(lab, tmp_path_factory):
-    """make_node(name, *docker options): one more node of the lab's image; gone at the end."""
+    """make_node(name, *docker options): one more node of the lab's image, or of another recipe; gone at the end."""
     made = []
 
-    def make(name, *options, boots=True):
-        recipe = json.loads((LAB / "node-run.json").read_text())
+    def make(name, *options, boots=True, recipe=None):
+        recipe = recipe or json.loads((LAB / "node-run.json").read_text())
         # workers run side by side
         container = f"faultline-test-{name}{os.environ.get('PYTEST_XDIST_WORKER', '')}"
         subprocess.run(["docker", "rm", "--force", "--volumes", container], capture_output=True, check=False)
+        if not any(option.startswith("--ip=") for option in options):
+            # docker may give another address after a reboot, unless it is told which
+            worker = int((os.environ.get("PYTEST_XDIST_WORKER") or "gw0")[2:])
+            options = (f"--ip={lab['ctl1'].address.rsplit('.', 2)[0]}.{210 + worker}.{10 + len(made)}", *options)
         command = [*recipe["argv"], "--name", container, "--hostname", name, *options, recipe["image"]]
         if not boots:
             command += ["sh", "-c", "mkdir -p /run/sshd && /usr/local/sbin/faultline-node && exec /usr/sbin/sshd -D"]
@@ -66,9 +112,60 @@ def make_node(lab, tmp_path_factory):
             wait_for(lambda: node.sh("systemctl is-system-running", check=False) in ("running", "degraded"), 60)
         return node
 
-    yield make
+    with pytest.MonkeyPatch.context() as patch:
+        # connections of an earlier run led to another node of this address
+        patch.setenv("ANSIBLE_SSH_CONTROL_PATH_DIR", str(tmp_path_factory.mktemp("cp")))
+        yield make
     for container in made:
         subprocess.run(["docker", "rm", "--force", "--volumes", container], capture_output=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def make_vm(tmp_path_factory):
+    """make_vm(name, kind="debian", memory=640, words=""): a virtual machine of our own that answers SSH; gone at the end.
+
+    kind "debian" (20 s): systemd, Python, nftables, netem, stress-ng, memcached; "tiny" (5 s, memory=128): a busybox without Python.
+    words: for its kernel's command line. It has all that a Node has (lab_nodes.py) and the hypervisor's view (lab_vms.py).
+    """
+    lab = Hypervisor()
+
+    def make(name, kind="debian", memory=640, words="", wait=True):
+        vm = lab.make(name, tmp_path_factory.mktemp(name), kind, memory, words)
+        if wait:
+            vm.wait_up()
+        return vm
+
+    yield make
+    lab.remove_all()
+
+
+@pytest.fixture(scope="session")
+def manual(make_node, make_vm, tmp_path_factory):
+    """The cloud of os-faults' manual (lab_manual.py)."""
+    return Cloud(tmp_path_factory.mktemp("manual"), make_node, make_vm)
+
+
+@pytest.fixture(scope="session")
+def nova(make_node):
+    """A node with a whole, small Nova; its clouds.yaml is beside its inventory."""
+    import openstack  # takes a second, and few need it
+
+    image = layer("openstack", (ROOT / "roles/lab/files/openstack/Dockerfile").read_text())
+    node = make_node("nova", recipe={**json.loads((LAB / "node-run.json").read_text()), "image": image})
+    done = run_ansible(
+        ["ansible-playbook", "-i", node.inventory, str(pathlib.Path(__file__).with_name("nova.yml")), "-e", f"password={PASSWORD}"],
+        timeout=600)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    folder = pathlib.Path(node.inventory).parent
+    node.auth = {
+        "auth_url": f"http://{node.address}:5000/v3", "username": "admin", "password": PASSWORD, "project_name": "admin",
+        "user_domain_name": "Default", "project_domain_name": "Default",
+    }
+    node.clouds = folder / "clouds.yaml"
+    node.clouds.write_text(yaml.safe_dump({"clouds": {"undercloud": {"auth": node.auth, "region_name": "RegionOne"}}}))
+    node.sdk = openstack.connect(region_name="RegionOne", **{"auth": node.auth})
+    wait_for(lambda: list(node.sdk.compute.hypervisors()), 120, pause=1)
+    return node
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +175,39 @@ def spare_node(make_node):
     node = make_node("spare", "--sysctl=net.ipv6.conf.all.disable_ipv6=0")
     node.sh("systemctl enable -q --now memcached")
     return node
+
+
+@pytest.fixture(scope="module")
+def wires(make_node):
+    """Two nodes that share both networks of the lab, in one inventory."""
+    hosts, nodes = {}, []
+    for name in ("wire", "peer"):
+        node = make_node(name, "--sysctl=net.ipv6.conf.all.disable_ipv6=0")
+        node.plug("faultline-storage")
+        node.storage = node.sh("ip -4 -o address show dev eth1").split()[3].split("/")[0]
+        hosts.update(yaml.safe_load(pathlib.Path(node.inventory).read_text())["all"]["hosts"])
+        hosts[name]["faultline_networks"] = {
+            "management": {"interface": "eth0", "address": node.address}, "storage": {"cidr": STORAGE, "address": node.storage},
+        }
+        # the kernel keeps these tables once they were there
+        node.sh("iptables-legacy -n -L >/dev/null", check=False)
+        nodes.append(node)
+    for node in nodes:
+        pathlib.Path(node.inventory).write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
+    return nodes
+
+
+@pytest.fixture
+def wire(wires, clean):
+    """The node that is hit; the test fails if it leaves anything behind."""
+    with clean(wires[0]):
+        yield wires[0]
+
+
+@pytest.fixture
+def peer(wires):
+    """The other node, which looks at it."""
+    return wires[1]
 
 
 @pytest.fixture
@@ -104,25 +234,20 @@ def clean():
 
         def __enter__(self):
             assert self.node.open_faults() == []
+            # an address that the kernel still looks for others of is another line in a snapshot a moment later
+            wait_for(lambda: "tentative" not in self.node.sh("ip -6 address"))
             self.before = self.node.snapshot()
             return self.node
 
         def __exit__(self, kind, value, traceback):
-            if kind is not None:
+            # what a fault had hit may take a moment to be as before; a busy emulated machine takes long for each look
+            settled = time.monotonic() + 60
+            left = {}
+            while kind is None and (left := self.before.difference(self.node.snapshot())) and time.monotonic() < settled:
+                time.sleep(0.5)
+            if kind is not None or left:
                 # the next test must not suffer from this one
                 self.node.call("os_fault_undo", {"all": True})
-                return
-            left = wait_for(lambda: self._same() or self._differs_for_good(), 40, pause=0.5)
-            assert left is True, left
-
-        def _same(self):
-            return self.node.snapshot() == self.before
-
-        def _differs_for_good(self):
-            self.tries = getattr(self, "tries", 0) + 1
-            if self.tries < 20:
-                return None
-            now = self.node.snapshot()
-            return {"appeared": sorted(set(now) - set(self.before)), "gone": sorted(set(self.before) - set(now))}
+            assert not left, left
 
     return Clean

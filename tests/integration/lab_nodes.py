@@ -6,24 +6,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
 import json
 import os
 import pathlib
 import subprocess
+import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+import residue
+from warm_ansible import ROOT, run_ansible
+
 LAB = ROOT / ".lab"
 JOURNAL = "/var/lib/faultline"
-# one line for each thing that a fault could leave behind; docker exec runs it, so a broken sshd does not hide it
-SNAPSHOT = r"""
-systemctl list-units --all --plain --no-legend --type=service,socket | awk '$1 !~ /^(session-|user|systemd-|run-)/ {print "unit", $1, $3, $4}'
-ps -eo pid=,stat=,args= | awk '$2 ~ /^[Tt]/ {print "stopped", $0}'
-nft list ruleset | grep -vF 127.0.0.11 | sed -E 's/ (packets|bytes) [0-9]+//g; s/^/nft /'
-ip -o link | sed -E 's/^[0-9]+: //; s/@if[0-9]+//; s/ mtu .* state / state /; s/ mode .*//; s/^/link /'
-find /etc/systemd/system -mindepth 1 2>/dev/null | sed 's/^/etc /'
-find /var/lib/faultline/open /var/lib/faultline/lock.d -mindepth 1 2>/dev/null | sed 's/^/journal /'
-"""
+# of the small OpenStack that tests bring up (nova.yml)
+PASSWORD = "for-tests-only"
 
 
 def wait_for(condition, timeout=30, pause=0.1):
@@ -35,6 +34,35 @@ def wait_for(condition, timeout=30, pause=0.1):
             return value
         assert time.monotonic() < end, f"not within {timeout} seconds: {condition}"
         time.sleep(pause)
+
+
+@contextlib.contextmanager
+def one_at_a_time(what):
+    """What workers that run side by side do one after the other."""
+    folder = ROOT / ".cache"
+    folder.mkdir(exist_ok=True)
+    with open(folder / f"{what}.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def layer(kind, text, files=None):
+    """The image that this Dockerfile, which begins with ARG BASE, makes of the lab's node image; built once for each image of the lab.
+
+    kind: for its name, as roles/lab has it; files: {name: what stands beside the Dockerfile}.
+    """
+    base = json.loads((LAB / "node-run.json").read_text())["image"]
+    name = f"{base.partition(':')[0]}-{kind}:{hashlib.sha256((base + text).encode()).hexdigest()[:12]}"
+    with one_at_a_time(kind), tempfile.TemporaryDirectory() as folder:
+        if subprocess.run(["docker", "image", "inspect", name], capture_output=True, check=False).returncode != 0:
+            for file, inside in {"Dockerfile": text, **(files or {})}.items():
+                pathlib.Path(folder, file).write_text(inside, encoding="utf-8")
+            done = subprocess.run(
+                ["docker", "build", "--network=host", f"--build-arg=BASE={base}", "--tag", name, folder],
+                capture_output=True, text=True, timeout=1200, check=False,
+            )
+            assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    return name
 
 
 class Answer:
@@ -61,7 +89,7 @@ class Node:
         self.container = container
         self.inventory = str(inventory)
         self.address = address
-        self.environment = environment or {}
+        self.environment = {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal", **(environment or {})}
 
     def sh(self, command, check=True):
         """Run a shell command on the node, past SSH and Ansible; its output."""
@@ -77,7 +105,7 @@ class Node:
         return ["ansible", "-i", self.inventory, self.name, "-m", f"faultline.openstack.{module}", *given, *options]
 
     def _environment(self):
-        return {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal", **self.environment}
+        return {**os.environ, **self.environment}
 
     def start(self, module, args):
         """An ad-hoc call in the background, in a process group of its own."""
@@ -88,9 +116,7 @@ class Node:
 
     def call(self, module, args, *options):
         """An ad-hoc call; its Answer."""
-        done = subprocess.run(
-            self.command(module, args, *options), cwd=ROOT, env=self._environment(), capture_output=True, text=True, timeout=300, check=False,
-        )
+        done = run_ansible(self.command(module, args, *options), **self.environment)
         output = done.stdout + done.stderr
         try:
             result = json.loads(done.stdout[done.stdout.index(" => {") + 4:])
@@ -98,17 +124,30 @@ class Node:
             raise AssertionError(f"no result in: {output}") from None
         return Answer(result, done.returncode, output)
 
-    def fault(self, service, action, *options, **args):
-        """os_service_fault that has to succeed; its Answer."""
-        answer = self.call("os_service_fault", {"service": service, "action": action, **args}, *options)
+    def hit(self, module, args, *options):
+        """A call that has to succeed; its Answer."""
+        answer = self.call(module, args, *options)
         assert not answer.failed, answer.output
         return answer
 
-    def refused(self, service, action, *options, **args):
-        """os_service_fault that has to fail; its Answer."""
-        answer = self.call("os_service_fault", {"service": service, "action": action, **args}, *options)
+    def turned_down(self, module, args, *options):
+        """A call that has to fail; its Answer."""
+        answer = self.call(module, args, *options)
         assert answer.failed, answer.output
         return answer
+
+    def fault(self, service, action, *options, **args):
+        """os_service_fault that has to succeed; its Answer."""
+        return self.hit("os_service_fault", {"service": service, "action": action, **args}, *options)
+
+    def refused(self, service, action, *options, **args):
+        """os_service_fault that has to fail; its Answer."""
+        return self.turned_down("os_service_fault", {"service": service, "action": action, **args}, *options)
+
+    def heal(self, answer):
+        """Undo the fault of an Answer, which leaves nothing behind."""
+        undone = self.hit("os_fault_undo", {"id": answer["fault"]["id"]})
+        assert undone["undone"] == [answer["fault"]["id"]] and undone["residue"] == [], undone.output
 
     def open_faults(self):
         return [name[:-5] for name in self.sh(f"ls {JOURNAL}/open 2>/dev/null", check=False).split() if name.endswith(".json")]
@@ -131,8 +170,17 @@ class Node:
         out = self.sh(f"ps -o pid=,stat= -p {','.join(map(str, pids))}", check=False)
         return {int(line.split()[0]): line.split()[1][0] for line in out.splitlines()}
 
+    def plug(self, network):
+        """Connect it to one more network of docker's, by the last two numbers of the address that it has."""
+        subnet = subprocess.run(
+            ["docker", "network", "inspect", "-f", "{{range .IPAM.Config}}{{.Subnet}}{{end}}", network], check=True, capture_output=True, text=True,
+        ).stdout
+        address = ".".join(subnet.split(".")[:2] + self.address.split(".")[2:])
+        subprocess.run(["docker", "network", "connect", "--ip", address, network, self.container], check=True, capture_output=True)
+
     def active(self, unit):
         return self.sh(f"systemctl is-active {unit}", check=False) == "active"
 
     def snapshot(self):
-        return sorted(self.sh(SNAPSHOT).splitlines())
+        """How the node is, for the residue oracle; past SSH, which a fault may have broken."""
+        return residue.Snapshot(self.sh)

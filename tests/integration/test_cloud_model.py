@@ -13,7 +13,8 @@ import time
 
 import pytest
 import yaml
-from lab_nodes import LAB, ROOT, wait_for
+from lab_nodes import LAB, wait_for
+from warm_ansible import run_ansible
 
 SERVICES = ["haproxy", "keepalived", "keystone", "memcached", "mysql", "rabbitmq"]
 CONTROLLERS = ["ctl1", "ctl2", "ctl3"]
@@ -27,14 +28,11 @@ def fixture_ansible(lab, tmp_path):
     """ansible(program, *words): run it as a user would, in the checkout; output is JSON where the program has it."""
 
     def run(program, *words, check=True, known_hosts=LAB / "known_hosts", **environment):
-        done = subprocess.run(
-            [program, *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
-            env={
-                **os.environ, "ANSIBLE_SSH_COMMON_ARGS": f"-o UserKnownHostsFile={known_hosts}", "ANSIBLE_TIMEOUT": "5",
+        done = run_ansible(
+            [program, *map(str, words)], **{
+                "ANSIBLE_SSH_COMMON_ARGS": f"-o UserKnownHostsFile={known_hosts}", "ANSIBLE_TIMEOUT": "5",
                 # masters of other tests may know other logins
-                "ANSIBLE_SSH_CONTROL_PATH_DIR": str(tmp_path / "cp"), **environment,
-            },
-        )
+                "ANSIBLE_SSH_CONTROL_PATH_DIR": str(tmp_path / "cp"), **environment})
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 

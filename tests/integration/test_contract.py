@@ -15,7 +15,8 @@ import time
 
 import pytest
 import yaml
-from lab_nodes import JOURNAL, ROOT, wait_for
+from lab_nodes import JOURNAL, wait_for
+from warm_ansible import run_ansible
 
 
 def timekeeper(node, fault_id):
@@ -296,11 +297,15 @@ iptables -I INPUT -p tcp --dport 11211 -j ACCEPT""")
         spare.sh("nft delete table inet theirs; nft delete table ip faultline; nft delete table ip filter")
 
 
-def test_a_table_of_ours_that_lost_its_journal_is_found_and_healed(spare):
-    spare.sh("nft add table inet faultline_unplug_deadbeef")
-    assert spare.call("os_fault_info", {})["orphans"] == ["nftables table inet faultline_unplug_deadbeef"]
+def test_what_lost_its_journal_is_found_and_healed(spare):
+    spare.sh("nft add table inet faultline_unplug_deadbeef; systemd-run -q --unit=faultline-work-stress_deadbeef sleep 300; "
+             "mkdir -p /run/systemd/system.control; ln -s /dev/null /run/systemd/system.control/memcached.service; systemctl daemon-reload")
+    assert spare.call("os_fault_info", {})["orphans"] == [
+        "nftables table inet faultline_unplug_deadbeef", "worker faultline-work-stress_deadbeef", "mask of memcached.service"]
     assert spare.call("os_fault_undo", {"all": True})["changed"] is True
-    assert "deadbeef" not in spare.sh("nft list tables")
+    assert spare.call("os_fault_info", {})["orphans"] == []
+    assert "deadbeef" not in spare.sh("nft list tables; systemctl list-units --all --plain --no-legend")
+    assert "masked" not in spare.sh("systemctl is-enabled memcached")
 
 
 def test_rules_that_a_firewall_reload_wiped_away_are_told(spare):
@@ -323,14 +328,14 @@ def test_heal_names_the_host_that_is_not_healed_and_heals_the_others(spare, othe
         fault_id = spare.fault("stubborn", "terminate", duration=300, **stubborn)["fault"]["id"]
         heal = ["ansible-playbook", "faultline.openstack.heal", "-i", str(tmp_path / "all.yml")]
         one_inventory(tmp_path / "all.yml", spare, first, second, dead=True)
-        done = subprocess.run(heal, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+        done = run_ansible(heal)
         assert done.returncode != 0
         assert "spare is not healed" in done.stdout and "dead does not answer" in done.stdout
         assert not first.open_faults() and not second.open_faults()
         assert spare.record(fault_id)["state"] == "residue"
         spare.sh("touch /run/may-start")
         one_inventory(tmp_path / "all.yml", spare, first, second)
-        done = subprocess.run(heal, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+        done = run_ansible(heal)
         assert done.returncode == 0, done.stdout + done.stderr
         assert not spare.open_faults()
     spare.sh("rm /run/may-start; pkill -f '^sleep 97531$'")
@@ -341,11 +346,9 @@ def test_an_unreachable_host_among_three_does_not_keep_the_others_from_their_ans
     one_inventory(tmp_path / "all.yml", first, second, dead=True)
     with clean(first), clean(second):
         started = time.monotonic()
-        done = subprocess.run(
+        done = run_ansible(
             ["ansible", "-i", str(tmp_path / "all.yml"), "all", "-m", "faultline.openstack.os_service_fault", "-a",
-             "service=memcached action=freeze duration=2 wait=true"],
-            cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
-        )
+             "service=memcached action=freeze duration=2 wait=true"])
         assert done.returncode != 0 and "dead | UNREACHABLE!" in done.stdout
         assert done.stdout.count("| CHANGED =>") == 2 and done.stdout.count('"state": "undone"') == 2
         assert time.monotonic() - started < 60

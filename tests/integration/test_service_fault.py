@@ -268,6 +268,39 @@ def test_linux_service_is_the_unit_where_systemd_runs(spare):
     assert answer["undo"]["held"] is True and spare.active("memcached")
 
 
+def test_linux_service_is_the_service_command_where_no_systemd_runs(make_node):
+    node = make_node("sysv", boots=False)
+    # Debian's own script, started as an administrator would
+    node.sh("service memcached start")
+    options = {"driver": "linux_service", "linux_service": "memcached"}
+    pids = "pgrep -x memcached"
+    first = node.sh(pids)
+    assert first
+
+    answer = node.fault("my-cache", "freeze", duration=2, wait=True, **options)
+    assert answer["undo"]["held"] is True and [p["pid"] for p in answer["proof"]["stopped"]] == [int(first)]
+    assert node.sh(pids) == first and node.states([int(first)])[int(first)] != "T"
+
+    # the script itself says that it is down, and up again
+    down = node.fault("my-cache", "terminate", duration=300, **options)
+    assert down["undo"]["steps"] == ["run: service memcached start"]
+    assert "is not running" in node.sh("service memcached status", check=False)
+    node.fault("my-cache", "start", **options)
+    second = node.sh(pids)
+    assert second not in ("", first) and "is running" in node.sh("service memcached status")
+
+    node.fault("my-cache", "restart", **options)
+    third = node.sh(pids)
+    assert third not in ("", second)
+    killed = node.fault("my-cache", "kill", **options)
+    assert [p["pid"] for p in killed["proof"]["gone"]] == [int(third)] and node.sh(pids, check=False) == ""
+    # a stale PID file of the killed one does not keep the undo of a later fault from starting it
+    node.fault("my-cache", "start", **options)
+    answer = node.fault("my-cache", "terminate", duration=2, wait=True, **options)
+    assert answer["undo"]["state"] == "undone" and answer["residue"] == [] and node.sh(pids)
+    assert node.open_faults() == []
+
+
 def test_controller_itself_is_not_hit_by_a_forgotten_local_connection(spare):
     answer = spare.refused("cron", "kill", "-e", "ansible_connection=local")
     assert answer["failure"]["code"] == "guarded" and "the controller itself" in answer["msg"]

@@ -1,0 +1,96 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The residue oracle: everything about a host that a fault could leave changed, as lines, one thing each.
+
+A test takes the lines before and after: what appeared is residue, what is gone was destroyed. Lines say how things are, never how
+often or since when, so that two looks at an untouched host give the same lines.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+
+# the host's end of a container's network is another one with each start
+_PASSING = re.compile(r"\bveth[0-9a-f]{7}\b|/run/docker/netns/")
+# run on the host itself by whatever way there is, never by the SSH that a fault may have broken
+SCRIPT = r"""
+# kinds of things that this host lacks say nothing
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# systemd hears late of what engines mount, which is below
+if [ -d /run/systemd/system ]; then
+    systemctl list-units --all --plain --no-legend --type=service,socket,timer,mount,scope |
+        awk '$1 !~ /^(session-|user|systemd-|run-|init\.scope|docker-|libpod-|var-lib-(containers|docker)-)/ {print "unit", $1, $3, $4}'
+    find /etc/systemd /run/systemd -path '*/system*' -lname /dev/null 2>/dev/null | sed 's/^/masked /'
+fi
+ps -eo pid=,stat=,args= | awk '$2 ~ /^[Tt]/ {print "stopped", $0}'
+
+# Docker's own resolver at 127.0.0.11 changes its ports
+has nft && nft list ruleset | grep -vF 127.0.0.11 | sed -E 's/ (packets|bytes) [0-9]+//g; s/^/nft /'
+# a table that is there and empty is one that somebody has looked at
+for each in iptables-legacy ip6tables-legacy ebtables-legacy; do
+    has $each-save && $each-save 2>/dev/null | grep -E '^-A|^:.* DROP' | sed -E "s/\[[0-9]+:[0-9]+\]//; s/^/$each /"
+done
+if has tc; then
+    tc qdisc show | sed 's/^/qdisc /'
+    for device in $(ls /sys/class/net); do
+        tc class show dev "$device" | sed -E "s/^/class $device /"
+        for parent in root ingress egress; do
+            tc filter show dev "$device" $parent 2>/dev/null | sed "s/^/filter $device $parent /"
+        done
+    done
+fi
+if has ip; then
+    ip -o -d link | sed -E 's/^[0-9]+: //; s/@if[0-9]+//; s/ (gso|gro|tso)_[a-z0-9_]+ [0-9]+//g; s/ [a-z_]+_timer +[0-9.]+//g; s/^/link /'
+    ip -o address | sed -E 's/^[0-9]+: //; s/ (valid|preferred)_lft [0-9a-z]+//g; s/^/address /'
+    ip nexthop show 2>/dev/null | sed 's/^/nexthop /'
+    for family in -4 -6; do
+        ip $family route show table all | sed -E "s/ expires [0-9]+sec//; s/^/route $family /"
+        ip $family rule | sed "s/^/rule $family /"
+        ip $family neighbour show nud permanent | sed "s/^/neighbour $family /"
+    done
+fi
+sed -E 's/^[0-9]+ [0-9]+ [0-9]+:[0-9]+ ([^ ]+ [^ ]+ [^ ]+).* - /mount \1 /; s/,(fd|pipe_ino)=[0-9]+//g' /proc/self/mountinfo |
+    grep -v ' /run/\(user\|credentials\)'
+# a container sees the groups of all the others too
+own=$(sed -n 's/^[0-9]*:name=systemd://p; s/^0:://p' /proc/1/cgroup | head -1)
+find /sys/fs/cgroup -type d -path "*${own%/init.scope}/*" -name '*faultline*' 2>/dev/null | sed 's/^/cgroup /'
+# only what can be written can have been changed; in a container nothing can, and others change what is the machine's
+[ -w /proc/sys/kernel ] &&
+find /proc/sys/net /proc/sys/vm /proc/sys/kernel /proc/sys/fs -type f -perm -200 ! -name '*drop_caches*' ! -name '*compact_memory*' \
+    ! -name 'ns_last_pid' ! -name 'flush' ! -path '*/random/*' -exec grep -sH '' {} + 2>/dev/null | sed 's/^/sysctl /'
+for engine in docker podman; do
+    if has $engine && [ -n "$($engine ps --all --quiet 2>/dev/null)" ]; then
+        $engine inspect --format "$engine"' {{.Name}} {{.State.Status}} {{.HostConfig.RestartPolicy.Name}} {{.HostConfig.RestartPolicy.MaximumRetryCount}}' \
+            $($engine ps --all --quiet)
+    fi
+done
+find /etc/systemd/system -mindepth 1 2>/dev/null | sed 's/^/file /'
+find /etc /run /tmp /var/tmp /usr/local /root /home /dev/shm -xdev -iname '*faultline*' ! -path '/usr/local/sbin/faultline-node' 2>/dev/null | sed 's/^/file /'
+find /var/lib/faultline/open /var/lib/faultline/lock.d -mindepth 1 2>/dev/null | sed 's/^/journal /'
+"""
+
+
+class Snapshot:
+    """How a host is now: lines, and how far its clock is from ours (seconds)."""
+
+    # what clocks may drift apart between two looks, beyond how long it took to read them
+    CLOCK_TOLERANCE = 2.0
+
+    def __init__(self, run):
+        """run: what runs a shell script on the host and returns what it prints."""
+        self.lines = {line for line in run(SCRIPT).splitlines() if not _PASSING.search(line)}
+        began = time.time()
+        told = float(run("date +%s.%N"))
+        ended = time.time()
+        self.offset, self.vague = told - (began + ended) / 2, (ended - began) / 2
+
+    def difference(self, after):
+        """{appeared, gone} between this and a later snapshot; {} when the host is as it was."""
+        appeared, gone = sorted(after.lines - self.lines), sorted(self.lines - after.lines)
+        if abs(after.offset - self.offset) > self.CLOCK_TOLERANCE + self.vague + after.vague:
+            appeared.append(f"clock moved by {after.offset - self.offset:+.1f} s")
+        return {"appeared": appeared, "gone": gone} if appeared or gone else {}

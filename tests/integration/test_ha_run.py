@@ -1,0 +1,244 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ha_test on the lab's three controllers: what it measures, how it ends early, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+import yaml
+from lab_nodes import LAB, ROOT, wait_for
+from warm_ansible import run_ansible
+
+# a service that nothing else needs for a moment
+STOPPED = {"module": "os_service_fault", "args": {"service": "memcached", "action": "terminate"}, "hosts": ["ctl1"], "cool_down": 3}
+
+
+class Run:
+    """ansible-playbook ha_test in the background. process; folder: of its runs."""
+
+    def __init__(self, folder, scenario, *options, inventory=LAB / "os-faults.yaml"):
+        self.folder = folder / "runs"
+        path = folder / "scenario.yml"
+        path.write_text(scenario if isinstance(scenario, str) else yaml.safe_dump(scenario))
+        self.log = folder / "log"
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                ["ansible-playbook", "faultline.openstack.ha_test", "-i", str(inventory), "-e", f"ha_test_scenario={path}",
+                 "-e", f"ha_test_dir={self.folder}", "-e", "ha_test_progress=2", *options],
+                cwd=ROOT, env={**os.environ, "OS_CLIENT_CONFIG_FILE": str(LAB / "clouds.yaml"), "ANSIBLE_NOCOLOR": "1"}, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    @property
+    def output(self):
+        return self.log.read_text(errors="replace")
+
+    @property
+    def path(self):
+        (path,) = self.folder.iterdir()
+        return path
+
+    def read(self, name):
+        return json.loads((self.path / name).read_text())
+
+    def wait(self, timeout=280):
+        return self.process.wait(timeout)
+
+    def wait_for_event(self, kind, timeout=120):
+        def there():
+            assert self.process.poll() is None, self.output
+            path = next(iter(self.folder.glob("*/events.jsonl")), None) if self.folder.exists() else None
+            return path and any(json.loads(line)["kind"] == kind for line in path.read_text().splitlines())
+
+        wait_for(there, timeout)
+
+
+def scenario(*disruptions, **keys):
+    monitors = [{"type": "tcp", "name": "ports", "targets": [{"name": "memcached", "host": "ctl1", "port": 11211}]}]
+    return {
+        "name": "test", "cloud": "faultline-lab", "health": {"timeout": 20, "services": ["keystone"]}, "baseline": 2, "cool_down": 2, "clean_run": False,
+        "monitors": monitors, "disruptions": list(disruptions), **keys}
+
+
+@pytest.fixture
+def run(tmp_path, lab, clean):
+    """run(scenario): a Run; the nodes that it hits have to be as before in the end."""
+    with clean(lab["ctl1"]):
+        started = []
+
+        def begin(*args, **keys):
+            started.append(Run(tmp_path, *args, **keys))
+            return started[-1]
+
+        yield begin
+        for each in started:
+            if each.process.poll() is None:
+                os.killpg(each.process.pid, signal.SIGKILL)
+                each.process.wait()
+
+
+def test_a_run_measures_what_it_breaks_and_passes(run, lab):
+    units = {"type": "systemd", "name": "units", "on": ["ctl1"], "units": ["memcached"], "rate": 5}
+    criteria = [
+        {"name": "short", "metric": "longest_outage", "of": "ports:*", "at_most": 7}, {"name": "well", "metric": "correctness", "at_most": 0}]
+    checks = {
+        "down_check": {"series": "units:memcached on {host}", "timeout": 5},
+        "up_check": {"probe": {"type": "tcp", "targets": [{"host": "ctl1", "port": 11211}]}, "timeout": 15}}
+    done = run(scenario({**STOPPED, "down_time": 4, **checks}, monitors=[*scenario()["monitors"], units], load=[
+        {"type": "command", "name": "busy", "command": ["true"], "times": 5, "pause": 1}], **{"pass": criteria}))
+    assert done.wait() == 0, done.output
+    report = done.read("report.json")
+    assert report["verdict"]["state"] == "passed"
+    (injection,) = done.read("injections.json")
+    assert injection["state"] == "undone" and injection["proven"] is True and injection["held"] is True and injection["residue"] == []
+    assert 3.9 < injection["undone"] - injection["injected"] < 8
+    (told,) = report["injections"]
+    assert [(each["kind"], each["ok"]) for each in told["checks"]] == [("down_check", True), ("up_check", True)], told["checks"]
+    assert all(0 <= each["after"] < 5 for each in told["checks"]) and any(each["key"] == "probe-d1:ctl1:11211" for each in report["series"])
+    # both who look from here and who look on the host have seen it, for as long as it was
+    for name in ("ports.jsonl", "units@ctl1.jsonl"):
+        samples = [json.loads(line) for line in (done.path / "samples" / name).read_text().splitlines()[1:-1]]
+        bad = sorted(each["start"] for each in samples if each["outcome"] != "ok")
+        assert injection["injected"] - 1 < bad[0] < injection["injected"] + 1 and 3 < bad[-1] - bad[0] < 8, name
+        end = json.loads((done.path / "samples" / name).read_text().splitlines()[-1])
+        # that none is lost is test_ha_monitor's, which asks once more where this machine had no processor for a whole period
+        assert end["taken"] == len(samples) >= 30 and end["taken"] >= 0.95 * end["due"], end
+    assert len((done.path / "load" / "busy.disrupted.jsonl").read_text().splitlines()) == 7
+    for name in ("report.html", "junit.xml", "faultline_ha.prom"):
+        assert (done.path / name).stat().st_size > 500
+    assert "injected  d1" in done.output and "PASSED" in done.output
+    # nothing of it is left on the host
+    assert lab["ctl1"].sh("ls -d /var/tmp/faultline-* 2>/dev/null", check=False) == ""
+
+
+def test_a_criterion_that_is_not_met_fails_the_run(run):
+    done = run(scenario({**STOPPED, "down_time": 3}, **{"pass": [{"name": "never down", "metric": "downtime", "of": "ports:*", "at_most": 1}]}))
+    assert done.wait() == 2 and done.read("report.json")["verdict"]["state"] == "failed"
+    assert "never down" in done.output
+
+
+def test_what_is_not_injected_never_passes(run, lab):
+    # it is gone when its moment comes
+    broken = run(scenario({**STOPPED, "args": {"service": "memcached", "action": "freeze"}, "down_time": 3, "delay": 12}))
+    broken.wait_for_event("phase")
+    wait_for(lab["ctl1"].open_faults, 60)
+    lab["ctl1"].sh("systemctl stop memcached")
+    try:
+        assert broken.wait() == 2
+        (injection,) = broken.read("injections.json")
+        assert injection["state"] == "aborted" and injection["proven"] is False and "no process" in injection["failure"]
+        assert any(each["state"] == "not evaluated" for each in broken.read("report.json")["criteria"])
+    finally:
+        lab["ctl1"].sh("systemctl start memcached")
+
+
+def test_a_condition_ends_the_run_and_undoes_everything_at_once(run, lab):
+    ended = run(scenario({**STOPPED, "down_time": 200}, abort=[{"series": "ports:memcached", "down_for": 3}]))
+    assert ended.wait() == 2, ended.output
+    assert "ABORT: ports:memcached was down for more than 3 seconds" in ended.output
+    (injection,) = ended.read("injections.json")
+    assert injection["state"] == "undone" and injection["undone"] - injection["injected"] < 60
+    assert lab["ctl1"].active("memcached") and ended.read("run.json")["state"] == "aborted"
+
+
+def test_a_host_that_does_not_answer_ends_the_run_healed_and_reported(run, lab, tmp_path):
+    more = tmp_path / "more.yml"
+    more.write_text(yaml.safe_dump({"all": {"hosts": {"gone": {"ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_user": "root"}}}}))
+    ended = run(scenario(STOPPED, {**STOPPED, "hosts": ["gone"]}), "-i", str(more))
+    assert ended.wait() == 2, ended.output
+    assert "Go on only if every host took part: gone: " in ended.output and "UNREACHABLE" in ended.output
+    told = {each["host"]: each["state"] for each in ended.read("injections.json")}
+    assert told["ctl1"] == "aborted" and told["gone"] not in ("injected", "undone"), told
+    assert lab["ctl1"].active("memcached") and lab["ctl1"].open_faults() == []
+    report = ended.read("report.json")
+    assert ended.read("run.json")["state"] == "aborted" and report["verdict"]["state"] == "failed" and (ended.path / "report.html").exists()
+
+
+def test_an_interrupted_run_undoes_everything_at_once(run, lab):
+    interrupted = run(scenario({**STOPPED, "down_time": 300}))
+    interrupted.wait_for_event("injected")
+    wait_for(lambda: not lab["ctl1"].active("memcached"))
+    # as Ctrl-C
+    os.kill(interrupted.process.pid, signal.SIGINT)
+    interrupted.wait(60)
+    wait_for(lambda: lab["ctl1"].active("memcached"), 60)
+    wait_for(lambda: interrupted.read("run.json")["state"] == "aborted", 60)
+    assert lab["ctl1"].open_faults() == [] and "Everything is undone" in (interrupted.path / "guard.log").read_text()
+
+
+def test_a_killed_run_heals_by_itself_and_is_reported(run, lab):
+    killed = run(scenario({**STOPPED, "down_time": 15}))
+    killed.wait_for_event("injected")
+    wait_for(lambda: not lab["ctl1"].active("memcached"))
+    for pid in (*guards(killed.path), killed.process.pid):
+        os.kill(pid, signal.SIGKILL)
+    os.killpg(killed.process.pid, signal.SIGKILL)
+    lab["ctl1"].wait_healed(60)
+    assert lab["ctl1"].active("memcached")
+    for path in killed.path.glob("samples/*.pid"):
+        os.kill(json.loads(path.read_text())["pid"], signal.SIGTERM)
+    healed = run_ansible(["ansible-playbook", "faultline.openstack.heal", "-i", str(LAB / "os-faults.yaml")])
+    assert healed.returncode == 0 and "nothing is left" in healed.stdout, healed.stdout
+    reported = run_ansible(["ansible-playbook", "faultline.openstack.ha_test", "-i", str(LAB / "os-faults.yaml"), "-e", f"ha_test_report={killed.path}"])
+    assert reported.returncode == 2 and "FAILED" in reported.stdout, reported.stdout
+    report = killed.read("report.json")
+    assert report["verdict"]["state"] == "failed" and (killed.path / "report.html").exists()
+    assert any("memcached" in each["key"] for each in report["series"])
+
+
+def guards(path):
+    """PIDs of the guards of a run."""
+    found = []
+    for each in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if b"_ha/_guard.py" in each.read_bytes() and (each.parent / "fd" / "1").readlink() == path / "guard.log":
+                found.append(int(each.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("keys, words", [
+    ({"monitor": []}, "monitor: found an unknown key"),
+    ({"disruptions": [{"do": "kill nova-apy service on one node"}]}, "nova-api"),
+    ({"disruptions": [{**STOPPED, "down_time": [5, 2]}]}, "an empty range"),
+    ({"load": [{"type": "rally", "scenario_file": "not-there.yaml"}]}, "not-there.yaml', which is not there"),
+    ({"cloud": "no-such-cloud"}, "There is no cloud no-such-cloud"),
+], ids=["key", "service", "range", "load", "credentials"])
+def test_a_scenario_that_is_wrong_touches_nothing(run, lab, keys, words):
+    before = lab["ctl1"].sh("ls /var/lib/faultline/closed", check=False)
+    refused = run({**scenario(STOPPED), **keys})
+    assert refused.wait() == 2, refused.output
+    assert words in " ".join(refused.output.split()), refused.output
+    assert lab["ctl1"].sh("ls /var/lib/faultline/closed", check=False) == before
+
+
+def test_the_machine_that_it_is_run_on_is_only_hit_if_that_is_meant(run, tmp_path):
+    more = tmp_path / "more.yml"
+    more.write_text(yaml.safe_dump({"all": {"hosts": {"here": {"ansible_connection": "local"}}}}))
+    refused = run(scenario({**STOPPED, "hosts": ["here"]}), "-i", str(more))
+    assert refused.wait() == 2 and "here has the connection local: the fault would hit the controller itself" in refused.output
+    assert not refused.folder.exists()
+
+
+def test_a_cloud_that_never_answers_ends_the_run_before_anything_is_touched(run):
+    deaf = run(scenario(STOPPED, cloud=None, health={"timeout": 6}), "-e", json.dumps({"ha_test_auth": {
+        "auth_url": "http://10.71.0.99:5000/v3", "username": "admin", "password": "x", "project_name": "admin", "user_domain_name": "Default",
+        "project_domain_name": "Default"}}))
+    assert deaf.wait(180) == 2, deaf.output
+    assert "Stop unless the cloud is ready" in deaf.read("run.json")["aborted"]["reason"], deaf.output
+    (injection,) = deaf.read("injections.json")
+    assert injection["state"] == "missing" and injection["failure"] == "It was not armed."
+
+
+def test_check_mode_tells_the_schedule_and_makes_nothing(run):
+    told = run(scenario({**STOPPED, "down_time": 3}), "--check")
+    assert told.wait() == 0, told.output
+    assert "+0 s ctl1, round 1, undone at +3 s" in told.output and not told.folder.exists()

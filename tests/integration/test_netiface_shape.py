@@ -1,0 +1,278 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""os_netiface where packets are lost, late or few, as far as that needs no netem, seen from a peer."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from lab_nodes import wait_for
+from lab_wires import hit, queues, reaches, refused
+
+
+def lost(node, address, count=400):
+    """Per cent of pings that are not answered."""
+    return 100 - 100 * reaches_fast(node, address, count) / count
+
+
+def reaches_fast(node, address, count):
+    out = node.sh(f"ping -n -q -i 0.005 -W 1 -c {count} {address}", check=False)
+    return int(out.split(" received")[0].split()[-1])
+
+
+def seconds_to_send(node, address, size):
+    """How long a peer takes to get so many bytes over TCP."""
+    # the sender's own queue is not the wire: it is the receiver who tells the time
+    return float(node.sh(f"""python3 - <<'X'
+import socket, time
+channel = socket.create_connection(("{address}", 7778), timeout=60)
+begin = time.monotonic()
+left = {size}
+while left > 0:
+    left -= channel.send(b"x" * min(left, 16384))
+channel.shutdown(socket.SHUT_WR)
+channel.recv(1)
+print(time.monotonic() - begin)
+X"""))
+
+
+LISTENER = """cat > /run/sink.py <<'X'
+import socket
+server = socket.create_server(("0.0.0.0", 7778))
+while True:
+    channel, _peer = server.accept()
+    while channel.recv(65536):
+        pass
+    channel.close()
+X
+setsid python3 /run/sink.py >/dev/null 2>&1 </dev/null &"""
+
+
+@pytest.fixture(scope="module")
+def sink(wires):
+    """Both nodes swallow what they are sent on port 7778."""
+    for node in wires:
+        node.sh(LISTENER)
+    yield
+    for node in wires:
+        node.sh("pkill -f '^python3 /run/sink.py'; rm -f /run/sink.py", check=False)
+
+
+def test_loss_loses_as_many_as_it_says(wire, peer):
+    answer = hit(wire, "loss", network="storage", loss="30%", duration=300)
+    assert answer["proof"]["means"]["loss"] in ("netem", "cls_bpf") and answer["proof"]["met"] > 0
+    # what goes out is hit, what comes in is not: 400 pings, four standard deviations
+    assert 20 < lost(peer, wire.storage) < 40
+    wire.heal(answer)
+    assert lost(peer, wire.storage, 50) == 0 and "7fa1" not in queues(wire)
+
+
+def test_a_sender_does_not_notice_that_its_packets_are_lost(wire, peer):
+    """As on the wire: no error of the socket, which tc's or nftables' own drops would give."""
+    answer = hit(wire, "loss", network="storage", loss="100%", duration=300)
+    out = wire.sh(f"ping -n -i 0.2 -W 1 -c 3 {peer.storage} 2>&1", check=False)
+    assert "100% packet loss" in out and "No buffer space" not in out and "not permitted" not in out
+    wire.heal(answer)
+
+
+def test_rate_limits_what_goes_out_and_not_what_comes_in(wire, peer, sink):
+    answer = hit(wire, "rate", network="storage", rate="4mbit", duration=300)
+    # a megabyte takes 2 seconds
+    assert 1.5 < seconds_to_send(wire, peer.storage, 1000000) < 4
+    assert seconds_to_send(peer, wire.storage, 1000000) < 1
+    wire.heal(answer)
+    assert seconds_to_send(wire, peer.storage, 1000000) < 1
+
+
+def test_rate_limits_what_comes_in_by_a_detour_of_our_own(wire, peer, sink):
+    answer = hit(wire, "rate", network="storage", rate="4mbit", direction="in", duration=300)
+    assert seconds_to_send(peer, wire.storage, 1000000) > 1.3
+    assert seconds_to_send(wire, peer.storage, 1000000) < 1
+    assert "flt-" in queues(wire)
+    wire.heal(answer)
+    assert "flt-" not in queues(wire) and "ingress" not in queues(wire)
+
+
+def test_a_filter_hits_only_what_it_names(wire, peer, sink):
+    answer = hit(wire, "loss", network="storage", loss="100%", protocol="tcp", port=[7778], direction="both", duration=300)
+    heard = "timeout 1 bash -c 'exec 3<>/dev/tcp/{}/{}' && echo heard"
+    assert wire.sh(heard.format(peer.storage, 7778), check=False) != "heard"
+    assert peer.sh(heard.format(wire.storage, 7778), check=False) != "heard"
+    assert wire.sh(heard.format(peer.storage, 22), check=False) == "heard"
+    assert reaches(peer, wire.storage) == 3
+    wire.heal(answer)
+    answer = hit(wire, "loss", interface="eth1", loss="100%", peers=["peer"], duration=300)
+    assert reaches(wire, peer.storage) == 0 and reaches(wire, "10.72.0.11") == 3
+    wire.heal(answer)
+    assert wire.sh(heard.format(peer.storage, 7778), check=False) == "heard"
+
+
+def test_a_filter_works_on_ipv6_too(wire, peer):
+    wire.sh("ip -6 address add fd72::21/64 dev eth1 nodad")
+    peer.sh("ip -6 address add fd72::22/64 dev eth1 nodad")
+    try:
+        assert wait_for(lambda: reaches(peer, "fd72::21") == 3)
+        for args in ({"action": "loss", "loss": "100%", "direction": "both", "interface": "eth1"}, {"action": "partition"}):
+            answer = wire.hit("os_netiface", {"peers": ["fd72::22"], "duration": 300, **args})
+            assert reaches(peer, "fd72::21") == 0 and reaches(peer, wire.storage) == 3
+            wire.heal(answer)
+        assert wait_for(lambda: reaches(peer, "fd72::21") == 3)
+    finally:
+        wire.sh("ip -6 address del fd72::21/64 dev eth1")
+        peer.sh("ip -6 address del fd72::22/64 dev eth1")
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), pytest.param((1, 0, 2), marks=pytest.mark.again)])
+def test_faults_on_one_interface_add_up_and_end_in_any_order(wire, peer, sink, order):
+    faults = [
+        hit(wire, "rate", network="storage", rate="4mbit", direction="both", duration=300),
+        hit(wire, "loss", network="storage", loss="50%", direction="both", protocol="icmp", duration=300),
+        hit(wire, "disconnect", network="storage", kind="isolate", duration=300),
+    ]
+
+    def effects(active):
+        cut, lossy, slow = 2 in active, 1 in active, 0 in active
+        if cut:
+            assert reaches(peer, wire.storage) == 0 and reaches(wire, peer.storage) == 0
+            return
+        # there and back: 75 per cent of 200 get lost
+        assert 55 < lost(peer, wire.storage, 200) < 90 if lossy else lost(peer, wire.storage, 50) == 0
+        assert (seconds_to_send(wire, peer.storage, 600000) > 0.8) == slow
+        assert (seconds_to_send(peer, wire.storage, 600000) > 0.8) == slow
+
+    active = {0, 1, 2}
+    effects(active)
+    for number in order:
+        wire.heal(faults[number])
+        active.discard(number)
+        if 2 not in active:
+            wait_for(lambda: reaches(wire, peer.storage, count=1) or 1 in active)
+        effects(active)
+    assert "7fa1" not in queues(wire) and "flt-" not in queues(wire)
+
+
+def test_loss_and_rate_in_one_call(wire, peer, sink):
+    answer = hit(wire, "rate", network="storage", rate="8mbit", loss="20%", protocol="icmp", direction="both", duration=300)
+    assert 20 < lost(peer, wire.storage, 200) < 52
+    assert set(answer["proof"]["means"]) == {"loss", "rate"}
+    wire.heal(answer)
+
+
+def test_everything_is_lost_but_the_way_of_ansible(wire, peer):
+    answer = hit(wire, "loss", network="management", loss="100%", direction="both", duration=600)
+    assert answer["proof"]["passed"] >= 50 and "the way of Ansible" in answer["msg"]
+    assert reaches(peer, wire.address) == 0 and reaches(wire, peer.address) == 0
+    controller = wire.sh("ss -Htn state established '( sport = :22 )' | awk '{print $4}' | head -1 | sed 's/:[0-9]*$//'")
+    # nothing else of the controller passes either
+    assert reaches(wire, controller) == 0
+    # neighbours are forgotten within a second, and asked for again; longer than that
+    wire.sh("ip ntable change name arp_cache dev eth0 base_reachable 1000; nft -f - <<'X'\ntable netdev ear { chain c { "
+            f"type filter hook ingress device eth0 priority 0; policy accept; arp saddr ip {controller} counter; }}; }}\nX")
+    wire.environment["ANSIBLE_SSH_ARGS"] = "-o ControlMaster=no -o ControlPath=none"
+    try:
+        for _time in range(3):
+            heard = wire.sh("nft list table netdev ear")
+            wire.sh("ip neigh flush dev eth0")
+            assert wire.call("os_fault_info", {"closed": False})["open"][0]["id"] == answer["fault"]["id"]
+            wait_for(lambda heard=heard: wire.sh("nft list table netdev ear") != heard)
+        wire.heal(answer)
+    finally:
+        del wire.environment["ANSIBLE_SSH_ARGS"]
+        wire.sh("nft delete table netdev ear; ip ntable change name arp_cache dev eth0 base_reachable 30000")
+    assert wait_for(lambda: reaches(peer, wire.address) == 3)
+
+
+def test_a_queue_that_somebody_has_chosen_is_refused_and_stays(wire):
+    wire.sh("tc qdisc add dev eth1 root handle 1: tbf rate 900mbit burst 200k latency 50ms; tc qdisc add dev eth0 handle ffff: ingress; "
+            "ip link add ifb7 type ifb; ip link set ifb7 up; "
+            "tc filter add dev eth0 parent ffff: protocol ip u32 match ip dst 192.0.2.9 action mirred egress redirect dev ifb7")
+    try:
+        before = queues(wire) + wire.sh("tc filter show dev eth0 parent ffff:")
+        answer = refused(wire, "loss", network="storage", loss="10%", duration=30)
+        assert answer["failure"]["code"] == "foreign_qdisc" and "tbf" in answer["msg"]
+        answer = refused(wire, "loss", interface="eth0", loss="10%", direction="in", duration=30)
+        assert answer["failure"]["code"] == "foreign_qdisc"
+        # what does not need their place goes beside them
+        beside = hit(wire, "rate", interface="eth0", rate="100mbit", duration=30)
+        wire.heal(beside)
+        beside = hit(wire, "rate", interface="eth1", rate="100mbit", direction="in", duration=30)
+        wire.heal(beside)
+        assert queues(wire) + wire.sh("tc filter show dev eth0 parent ffff:") == before
+    finally:
+        # the kernel gives a length to the queue of whatever gets a queueing discipline, the test's own too
+        wire.sh("tc qdisc del dev eth1 root; tc qdisc del dev eth0 ingress; ip link del ifb7; "
+                "ip link set eth0 txqueuelen 0; ip link set eth1 txqueuelen 0")
+
+
+def test_what_the_kernel_lacks_is_told_before_anything_is_touched(wire):
+    if wire.sh("ip link add try0 type ifb; tc qdisc add dev try0 root netem delay 1ms 2>/dev/null && echo has; ip link del try0", check=False):
+        pytest.skip("this kernel has netem")
+    before = queues(wire)
+    answer = refused(wire, "delay", network="storage", delay="100ms", duration=30)
+    assert answer["failure"]["code"] == "no_netem" and "Nothing was touched" in answer["msg"]
+    assert queues(wire) == before and wire.open_faults() == []
+
+
+def test_queues_that_were_wiped_away_are_told(wire):
+    playing = wire.start("os_netiface", {"network": "storage", "action": "loss", "loss": "10%", "duration": 5, "wait": True})
+    fault_id = wait_for(wire.open_faults)[0]
+    wait_for(lambda: wire.record(fault_id)["proof"])
+    wire.sh("tc qdisc del dev eth1 root")
+    assert playing.wait(60) != 0
+    assert wire.record(fault_id)["held"] is False and wire.record(fault_id)["state"] == "undone"
+
+
+def test_reboot_in_the_middle_of_a_loss_leaves_no_queue(wires):
+    node = wires[0]
+    answer = hit(node, "loss", network="storage", loss="50%", direction="both", duration=900)
+    subprocess.run(["docker", "kill", node.container], check=True, capture_output=True)
+    subprocess.run(["docker", "start", node.container], check=True, capture_output=True)
+    wait_for(lambda: node.sh("systemctl is-system-running", check=False) in ("running", "degraded"), 60)
+    node.wait_healed()
+    assert node.record(answer["fault"]["id"])["state"] == "undone"
+    assert "7fa1" not in queues(node) and "flt-" not in queues(node)
+
+
+def test_without_a_hook_where_packets_leave_they_are_dropped_in_the_tables_of_their_families(wire, peer, root):
+    """As before Linux 5.16: the same step, told that the hook is not there."""
+    subprocess.run(["docker", "cp", f"{root}/plugins/module_utils/_fault", f"{wire.container}:/root/engine"], check=True, capture_output=True)
+    wire.sh("""cat > /root/old.py <<'X'
+import sys
+sys.path.insert(0, "/root")
+from engine import _journal, _net_match, _net_steps
+_journal.make_folders()
+step = _net_steps.CutPackets.make("disconnect-01234567", ["eth1"], _net_match.EVERYTHING, egress=False)
+if sys.argv[1] == "do":
+    _net_steps.CutPackets.do(step)
+    print(sorted(family for family, _name in step["tables"]), _net_steps.CutPackets.prove(step)["dropped_out"] > 0)
+else:
+    _net_steps.CutPackets.undo(step)
+    print(_net_steps.CutPackets.residue(step) or "nothing")
+X""")
+    try:
+        assert wire.sh("python3 /root/old.py do") == "['arp', 'inet', 'netdev'] True"
+        wire.sh("ip neigh flush dev eth1")
+        peer.sh("ip neigh flush dev eth1")
+        assert reaches(wire, peer.storage) == 0 and reaches(peer, wire.storage, interface="eth1") == 0
+        assert wire.sh("python3 /root/old.py undo") == "nothing" and wire.sh("python3 /root/old.py undo") == "nothing"
+        assert wait_for(lambda: reaches(wire, peer.storage) == 3)
+    finally:
+        wire.sh("python3 /root/old.py undo; rm -rf /root/engine /root/old.py")
+
+
+def test_what_lost_its_journal_is_found_and_healed(wire):
+    wire.sh("nft add table netdev faultline_disconnect_deadbeef; tc qdisc add dev eth0 root handle 7fa1: htb default 0; "
+            "index=$(cat /sys/class/net/eth1/ifindex); ip link add flt-$index type ifb; tc qdisc add dev eth1 handle ffff: ingress; "
+            "tc filter add dev eth1 parent ffff: protocol all u32 match u32 0 0 action mirred egress redirect dev flt-$index")
+    try:
+        told = wire.call("os_fault_info", {"closed": False})["orphans"]
+        assert told[:2] == ["nftables table netdev faultline_disconnect_deadbeef", "queues 7fa1: at eth0"] and told[2].startswith("interface flt-")
+        assert wire.call("os_fault_undo", {"all": True})["changed"] is True
+        assert wire.call("os_fault_info", {"closed": False})["orphans"] == []
+        assert "7fa1" not in queues(wire) and "flt-" not in queues(wire) and "ingress" not in queues(wire)
+    finally:
+        # what the kernel did when the test, not a fault, made queues
+        wire.sh("ip link set eth0 txqueuelen 0; ip link set eth1 txqueuelen 0")
