@@ -12,12 +12,15 @@ import textwrap
 
 import pytest
 import yaml
-from ansible_collections.faultline.openstack.plugins.inventory import os_faults
+from ansible_collections.faultline.openstack.plugins.inventory import os_cluster, os_faults, os_routers
+from ansible_collections.faultline.openstack.plugins.module_utils._router import _machine
 from ansible_collections.faultline.openstack.plugins.plugin_utils import _config, _sentence
+from ansible_collections.faultline.openstack.plugins.plugin_utils._orchestrator import _rug_commands, _rug_listener
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ROUTERS = (ROOT / "docs" / "guides" / "routers.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(text):
@@ -63,6 +66,29 @@ def test_the_inventories_are_ones_that_the_plugin_reads(tmp_path):
     plugin = os_faults.InventoryModule()
     named = set(re.findall(r" -i (\S+)", README))
     assert len(named) >= 2
-    for name in named:
+    by_plugin = {"cluster.yml": os_cluster, "routers.yml": os_routers}
+    for name in named - set(by_plugin):
         (tmp_path / name).write_text("cloud_management: {}")
         assert plugin.verify_file(str(tmp_path / name)), name
+    for name, module in by_plugin.items():
+        (tmp_path / name).write_text(f"plugin: faultline.openstack.{module.__name__.rpartition('.')[2]}\n")
+        assert name in named and module.InventoryModule().verify_file(str(tmp_path / name))
+
+
+def test_every_call_of_astara_and_every_status_is_in_the_guide():
+    for noun, *verb in _rug_commands.COMMANDS:
+        assert f"`/{'/'.join(['router' if noun == 'resource' else noun, *verb])}/" in ROUTERS, noun
+    assert {int(each) for each in re.findall(r"^\| (\d{3}) \|", ROUTERS, re.MULTILINE)} == {200, 500, *_rug_listener.STATUS.values()}
+
+
+def test_the_diagram_of_the_guide_has_the_states_of_the_machine():
+    (diagram,) = re.findall(r"^```mermaid\n(.*?)^```$", ROUTERS, re.MULTILINE | re.DOTALL)
+    names = ("CALCULATE", "ALIVE", "CONFIGURE", "REPLUG", "STOP", "BOOT", "CHECK_BOOT", "ERROR", "EXIT", "IGNORED", "WAIT")
+    states = {getattr(_machine, name) for name in names}
+    assert {each for pair in re.findall(r"^ +(\S+) --> (\S+)", diagram, re.MULTILINE) for each in pair} == {*states, "[*]"}
+    limits = _machine.LIMITS
+    for row in (
+            f"`patience` | seconds that something has to be wrong before anything is done about it | {limits.patience} |",
+            f"before a rebuild is thought of | {limits.settle} |", f"doubled with each, at most {limits.longest} | {limits.backoff} |",
+            f"asks for a rebuild | {limits.rebuilds}, {limits.window} |"):
+        assert row in ROUTERS, row
