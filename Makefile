@@ -15,10 +15,10 @@ PROFILE ?= mini
 PYTEST_ARGS ?=
 # of lab_up and lab_down, as -e lab_computes=libvirt
 LAB_ARGS ?=
-# one worker has the cloud to itself, another its own nodes, the third what needs none: they mostly wait
-PYTEST_BESIDE ?= --numprocesses 3 --dist loadgroup
 # what breaks the cloud and what breaks nodes or machines of its own run side by side; they mostly wait
-SIDE_BY_SIDE := -n 4 --dist loadgroup --no-loadscope-reorder -m 'not openstack and not again'
+SIDE_BY_SIDE := --numprocesses 4 --dist loadgroup --no-loadscope-reorder
+# the folders of tests/integration, each with all that belongs to it
+AREAS := faults containers networks nodes power ha clusters routers
 
 VENV := .venv
 HERE := $(VENV)/collections/ansible_collections/faultline/openstack
@@ -70,10 +70,7 @@ venv: $(VENV)/.run ## Make .venv: the controller's Python, and the collection li
 ##@ Check
 
 .PHONY: test
-test: $(VENV)/.lint $(VENV)/.test java ## Lint, sanity, Molecule, unit, integration on the lab
-	@# linters keep one core busy, labs that come up mostly wait
-	@tests/tools/steps.sh "lint sanity" molecule "$(VENV)/.rally $(VENV)/.eda"
-	@$(MAKE) --old-file=lab pytest
+test: lint sanity unit ## The gate: lint, sanity and unit tests, with the built archive; make test-AREA tests on the lab (docs/development.md)
 
 .PHONY: lint
 lint: $(VENV)/.lint $(VENV)/.importer build ## Linters of Python, YAML, playbooks, roles, docs and changelog
@@ -90,27 +87,21 @@ sanity: $(VENV)/.run ## ansible-test sanity on a copy under .build/
 
 .PHONY: unit
 unit: $(VENV)/.test ## pytest without a lab
-	pytest $(PYTEST_BESIDE) tests/unit $(PYTEST_ARGS)
-
-.PHONY: integration
-integration: molecule $(VENV)/.rally $(VENV)/.eda ## Playbooks by Molecule and the rest by pytest, on the lab
-	pytest $(SIDE_BY_SIDE) tests/integration $(PYTEST_ARGS)
+	pytest --numprocesses 3 tests/unit $(PYTEST_ARGS)
 
 .PHONY: molecule
-molecule: $(VENV)/.test lab # The scenarios under extensions/molecule
+molecule: $(VENV)/.test lab ## The playbooks as users run them, by the Molecule scenarios under extensions/molecule
 	tests/tools/molecule.sh
 
-.PHONY: pytest
-pytest: $(VENV)/.test $(VENV)/.rally $(VENV)/.eda lab # Last in `make test`, so that its count is the last line
-	pytest $(SIDE_BY_SIDE) tests/unit tests/integration $(PYTEST_ARGS)
+.PHONY: $(AREAS:%=test-%)
+$(AREAS:%=test-%): test-%: $(VENV)/.test lab
+	pytest $(SIDE_BY_SIDE) tests/integration/$* $(PYTEST_ARGS)
+test-ha: $(VENV)/.rally
+test-routers: $(VENV)/.eda
 
 .PHONY: test-openstack
-test-openstack: $(VENV)/.test $(VENV)/.rally $(VENV)/.eda lab ## pytest on a small Nova, on a whole OpenStack and on a DevStack; the last two are left up
-	pytest -m openstack tests/integration tests/openstack $(PYTEST_ARGS)
-
-.PHONY: test-again
-test-again: $(VENV)/.test lab ## pytest on what make test leaves out for its length: other orders, and rows of the page on os-faults that the manual has too
-	pytest -n 4 --dist loadgroup --no-loadscope-reorder -m again tests/integration $(PYTEST_ARGS)
+test-openstack: $(VENV)/.test $(VENV)/.rally $(VENV)/.eda lab ## pytest on a whole OpenStack and on a DevStack, which are left up
+	pytest tests/openstack $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.run $(VENV)/.peer ## Speed, beside os-faults and plain Ansible; spread and monitors (BENCH_ARGS="--hosts 3 --rounds 3")
@@ -157,7 +148,6 @@ $(VENV)/.run: requirements/run.txt requirements/constraints.txt | $(VENV)/bin/py
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.run
 	@tests/tools/power.sh
-	@tests/tools/chromium.sh
 	$(VENV)/bin/python -m pip install --quiet -r $< -c requirements/constraints.txt
 	@touch $@
 

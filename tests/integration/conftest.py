@@ -41,8 +41,6 @@ def _group(item):
 def pytest_itemcollected(item):
     """Who runs side by side (pytest-xdist, loadgroup): the tests that need the cloud to themselves, and each module with nodes of its own."""
     item.add_marker(pytest.mark.xdist_group(_group(item)))
-    if "nova" in item.fixturenames:
-        item.add_marker(pytest.mark.openstack)
 
 
 def pytest_collection_modifyitems(items):

@@ -24,10 +24,6 @@ from lab_nodes import ROOT, Node
 CLOUD = "faultline-lab"
 
 
-def pytest_itemcollected(item):
-    item.add_marker(pytest.mark.openstack)
-
-
 @dataclasses.dataclass(frozen=True)
 class Lab:
     """A lab that is up. folder: what it has written; nodes: {name: Node}; vip: its virtual address; sdk: as administrator."""

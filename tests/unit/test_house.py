@@ -151,3 +151,11 @@ def test_the_map_names_every_playbook():
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     for path in (ROOT / "playbooks").glob("[!_]*.yml"):
         assert f"`{path.stem}`" in text or f"`{path.stem.partition('_')[0]}_*" in text, path.name
+
+
+def test_every_test_on_the_lab_belongs_to_an_area():
+    """make test-AREA runs the folder of that name: a file beside the folders, or in one that is no area, would be run by nobody."""
+    (areas,) = re.findall(r"^AREAS := (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    lab = ROOT / "tests" / "integration"
+    assert {path.relative_to(lab).parts[0] for path in lab.rglob("test_*.py")} == set(areas.split())
+    assert sorted((ROOT / "tests").glob("*/test_*.py")) == sorted([*(ROOT / "tests").glob("unit/test_*.py"), *(ROOT / "tests").glob("openstack/test_*.py")])

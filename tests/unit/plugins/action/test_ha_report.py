@@ -11,13 +11,10 @@ import pathlib
 import shutil
 import stat
 import subprocess
-import sys
-
-import pytest
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "plugin_utils" / "ha" / "report"))
 
 import ha_recorded
+import pytest
+from patience import HANG
 
 from ansible_collections.faultline.openstack.plugins.action import ha_compare, ha_report
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
@@ -163,7 +160,7 @@ def test_the_actions_run_in_a_play(root, copied):
             "report.verdict == 'failed'", "report.exit_status == 1", "not report.failed", "nothing.failure.code == 'no_run'", "compared.state == 'worse'"]}},
     ]
     (copied / "play.yml").write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]))
-    done = subprocess.run(["ansible-playbook", str(copied / "play.yml")], cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(["ansible-playbook", str(copied / "play.yml")], cwd=root, capture_output=True, text=True, timeout=HANG, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
@@ -171,6 +168,6 @@ def test_the_actions_run_in_a_play(root, copied):
 @pytest.mark.parametrize("before, after, more, status", [("good", "bad", [], 2), ("good", "bad", ["-e", "may_be_worse=true"], 0)])
 def test_the_playbook_fails_where_something_is_worse(root, runs, before, after, more, status):
     argv = ["ansible-playbook", "faultline.openstack.ha_compare", "-e", f"before={runs / before}", "-e", f"after={runs / after}", *more]
-    done = subprocess.run(argv, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(argv, cwd=root, capture_output=True, text=True, timeout=HANG, check=False)
     assert done.returncode == status, done.stdout + done.stderr
     assert "WORSE" in done.stdout

@@ -2,19 +2,15 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Makes the generator of recorded runs importable for the tests beside it."""
+"""A whole run, as ha_test leaves it, for the tests beside this."""
 
 from __future__ import annotations
 
 import pathlib
 import shutil
-import sys
-
-import pytest
-
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import ha_recorded
+import pytest
 
 
 @pytest.fixture(scope="session")

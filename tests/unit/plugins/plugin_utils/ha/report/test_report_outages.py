@@ -136,7 +136,7 @@ def known_outages(draw):
     return found, at + 5.0
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(known_outages(), st.booleans(), st.integers(0, 1000))
 def test_every_known_outage_is_found_within_one_period(known, hang, seed):
     outages, end = known
@@ -154,7 +154,7 @@ def test_every_known_outage_is_found_within_one_period(known, hang, seed):
     assert _outages.not_sampled(samples, PERIOD, t0, t0 + end) == []
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(alphabet=".x ", max_size=60), st.integers(0, 70), st.integers(1, 70))
 def test_every_due_probe_is_taken_or_not_taken(pattern, start, length):
     samples = line(pattern)

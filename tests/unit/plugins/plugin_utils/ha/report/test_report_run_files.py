@@ -209,7 +209,7 @@ def _put(data, path, value):
     data[path[-1]] = value
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.data())
 def test_no_content_of_any_file_breaks_the_report(data):
     with tempfile.TemporaryDirectory() as folder:
@@ -230,7 +230,7 @@ def test_no_content_of_any_file_breaks_the_report(data):
         rendered(place)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(_FILES), st.integers(0, 10**6))
 def test_no_cut_of_any_file_breaks_the_report(name, where):
     with tempfile.TemporaryDirectory() as folder:

@@ -210,7 +210,7 @@ pieces = st.sampled_from([
     "poll", "router", "debug", "rebuild", "*", "error", "workers", "global", "enable", NOBODY, "..", "%", "%2f", "%00", "?reason=", ";", "#", "//"])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(pieces | st.text(st.characters(min_codepoint=33, max_codepoint=255), max_size=6), max_size=6))
 @example(["router", "debug", "%ff%fe"])
 def test_no_path_is_an_inner_error(listener, path):

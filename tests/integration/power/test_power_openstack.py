@@ -7,6 +7,7 @@ cloud: its state, servers to watch, loads."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -17,6 +18,7 @@ import time
 import pytest
 import yaml
 from lab_nodes import PASSWORD, ROOT, Node, wait_for
+from lab_nova import network_agent
 from lab_power import do, keepers, open_here, record, refused
 
 
@@ -226,15 +228,6 @@ def test_what_a_login_may_not_ask_is_listed(controller, nova, guest):
     assert len(cloud["images"]) == 1 and all(each["why"] for each in cloud["errors"])
 
 
-# a linuxbridge agent that says it is alive, as Neutron's own table has it: it binds ports and does nothing
-AGENT = """
-REPLACE INTO agents (id, agent_type, `binary`, topic, host, admin_state_up, created_at, started_at, heartbeat_timestamp, `load`, configurations)
-VALUES ('00000000-0000-0000-0000-00000000a9e7', 'Linux bridge agent', 'neutron-linuxbridge-agent', 'N/A', 'nova', 1, NOW(), NOW(),
-UTC_TIMESTAMP() + INTERVAL 1 DAY, 0,
-'{"tunnel_types": ["vxlan"], "tunneling_ip": "192.0.2.1", "interface_mappings": {}, "bridge_mappings": {}, "l2_population": true}')
-"""
-
-
 def things(nova):
     """What of networks and servers is there, by name."""
     network = nova.sdk.network
@@ -276,8 +269,8 @@ def test_servers_of_what_the_cloud_does_not_have_are_refused(controller, nova, g
 
 def test_servers_come_with_all_they_need_and_go_again(controller, nova, guest, outside):
     before = things(nova)
-    nova.sh(f"mariadb neutron <<'X'\n{AGENT}\nX")
-    try:
+    with network_agent(nova), contextlib.ExitStack() as after:
+        after.callback(servers, controller, "absent")
         assert servers(controller, "present", count=2).result["changed"]
         there = things(nova)
         assert set(there["servers"]) - set(before["servers"]) == {"ha-test-apps-1", "ha-test-apps-2"}
@@ -291,9 +284,6 @@ def test_servers_come_with_all_they_need_and_go_again(controller, nova, guest, o
         # two servers and their addresses, a router, a network, a security group
         assert gone["changed"] and gone["deleted"] == 7 and things(nova) == before
         assert not servers(controller, "absent")["changed"]
-    finally:
-        servers(controller, "absent")
-        nova.sh("mariadb neutron -e \"DELETE FROM agents WHERE host = 'nova'\"")
 
 
 def load(controller, folder, state, load, **more):

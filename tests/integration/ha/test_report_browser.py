@@ -29,9 +29,11 @@ def browser(root):
 
 
 @pytest.fixture(scope="module")
-def page(built, tmp_path_factory):
-    path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(_report_html.render(*built), encoding="utf-8")
+def page(tmp_path_factory):
+    place = tmp_path_factory.mktemp("page")
+    run = ha_recorded.failover(place / "20261120-failover")
+    path = place / "report.html"
+    path.write_text(_report_html.render(*_report.build(_run_files.read(run), T0 + 400)), encoding="utf-8")
     return path
 
 

@@ -20,7 +20,7 @@ import yaml
 from ansible_collections.faultline.openstack.plugins.module_utils._cluster import _cluster, _metadata, _runs, _session, _survey, _teardown
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
 from lab_nodes import LAB, PASSWORD, ROOT, Node, wait_for
-from test_power_openstack import AGENT
+from lab_nova import network_agent
 
 sys.path.append(str(ROOT / "tests" / "bench"))
 import clusters
@@ -69,10 +69,9 @@ def cloud(nova):
     subnet = network.create_subnet(network_id=inside.id, name="cluster-net", cidr="10.99.0.0/24", ip_version=4)
     router = network.create_router(name="cluster-router", external_gateway_info={"network_id": outside.id})
     network.add_interface_to_router(router, subnet_id=subnet.id)
-    nova.sh(f"mariadb neutron <<'X'\n{AGENT}\nX")
-    yield nova
-    run(nova, state="absent", all=True)
-    nova.sh("mariadb neutron -e \"DELETE FROM agents WHERE host = 'nova'\"")
+    with network_agent(nova):
+        yield nova
+        run(nova, state="absent", all=True)
     network.remove_interface_from_router(router, subnet_id=subnet.id)
     network.delete_router(router)
     for each in (inside, outside):

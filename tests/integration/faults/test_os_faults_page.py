@@ -114,10 +114,6 @@ MANUAL_CHECKS = {
 }
 
 
-# test_manual.py has the same by a sentence
-AGAIN = ("`nodes.poweroff()", "`nodes.reset()", "`nodes.oom()")
-
-
 def check_of(row, checks):
     (found,) = [check for start, check in checks.items() if row.startswith("`" + start)]
     return found
@@ -154,8 +150,7 @@ def test_the_row_does_what_it_says(row, lab, clean, tmp_path):
         check_of(row, CHECKS)(output, seen)
 
 
-@pytest.mark.parametrize(
-    "row", [pytest.param(row, marks=[pytest.mark.again] * row.startswith(AGAIN), id=row.strip("`")[:60]) for row in MANUAL_ROWS])
+@pytest.mark.parametrize("row", [pytest.param(row, id=row.strip("`")[:60]) for row in MANUAL_ROWS])
 def test_the_row_does_what_it_says_on_the_manuals_cloud(row, manual, tmp_path):
     words, effect = check_of(row, MANUAL_CHECKS)
     boot = manual.two.boot_id()
