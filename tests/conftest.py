@@ -10,10 +10,16 @@ import os
 import pathlib
 import sys
 
+import hypothesis
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 COLLECTIONS = ROOT / ".venv" / "collections"
+
+# the same examples in every run, whatever the machine is doing; `--hypothesis-profile=wide` draws new ones, and more of them
+hypothesis.settings.register_profile("gate", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("wide", deadline=None, max_examples=1000)
+hypothesis.settings.load_profile("gate")
 
 
 def _link_checkout() -> None:

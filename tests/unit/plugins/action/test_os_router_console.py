@@ -11,6 +11,7 @@ import os
 import subprocess
 
 import pytest
+from patience import HANG
 from lab_terminal import on_a_terminal
 
 _AUTH = {
@@ -35,5 +36,5 @@ def test_it_has_the_terminal_and_gives_it_back(play):
 
 
 def test_without_a_terminal_it_says_what_else_there_is(play):
-    done = subprocess.run(play, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, start_new_session=True, timeout=60)
+    done = subprocess.run(play, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, start_new_session=True, timeout=HANG)
     assert done.returncode == 2 and "The playbook router_browse prints the table." in done.stdout + done.stderr

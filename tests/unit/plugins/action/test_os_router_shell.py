@@ -11,6 +11,7 @@ import shlex
 import subprocess
 
 import pytest
+from patience import HANG
 from lab_terminal import on_a_terminal
 
 from ansible_collections.faultline.openstack.plugins.action import os_router_shell
@@ -67,7 +68,7 @@ def test_a_connection_that_is_lost_is_told(play):
 
 
 def test_without_a_terminal_there_is_nothing_to_give(play):
-    done = subprocess.run(play(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, start_new_session=True, timeout=60)
+    done = subprocess.run(play(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, start_new_session=True, timeout=HANG)
     assert done.returncode == 2 and "There is no terminal to give. Start ansible-playbook on a terminal." in done.stdout + done.stderr
 
 

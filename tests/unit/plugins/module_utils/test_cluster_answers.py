@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from patience import HANG
 
 from ansible_collections.faultline.openstack.plugins.module_utils._cluster import _answers, _known_hosts
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
@@ -81,14 +82,14 @@ def test_without_either_there_are_none():
 
 
 def test_the_question_is_understood_by_a_real_shell():
-    done = subprocess.run(["sh", "-s"], input=_answers.LOOK, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["sh", "-s"], input=_answers.LOOK, capture_output=True, text=True, timeout=HANG, check=False)
     found = _answers.looked(done.stdout)
     assert found["VM_HOSTNAME_SHORT"] == [subprocess.run(["uname", "-n"], capture_output=True, text=True, check=True).stdout.strip().partition(".")[0]]
     assert done.stderr == ""
 
 
 def test_the_kernel_and_lsblk_say_the_same_of_this_machine():
-    done = subprocess.run(["sh", "-s"], input=_answers.LOOK, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["sh", "-s"], input=_answers.LOOK, capture_output=True, text=True, timeout=HANG, check=False)
     begin, end = done.stdout.index("faultline:lsblk"), done.stdout.index("faultline:blocks")
     by_lsblk, by_kernel = (_answers.looked(text)["VM_DISK"] for text in (done.stdout, done.stdout[:begin] + done.stdout[end:]))
     for name in set(by_lsblk) & set(by_kernel):

@@ -10,6 +10,7 @@ import re
 import time
 
 import pytest
+from patience import HANG
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
 from ansible_collections.faultline.openstack.plugins.module_utils._router import _claim, _marks, _rebuild, _routers, _runs
 from cloud_of_lists import BLOG, SHOP, Answer, Cloud, keystone
@@ -261,7 +262,7 @@ def test_the_time_without_service_is_measured(cloud, monkeypatch):
 
     monkeypatch.setattr(_routers.Routers, "hosting", looked)
     monkeypatch.setattr(_rebuild, "PAUSE", 0.1)
-    told = act("rebuild", router=[web], timeout=20)["rebuilds"][0]
+    told = act("rebuild", router=[web], timeout=HANG)["rebuilds"][0]
     assert 0.3 <= told["downtime"] <= told["seconds"] and told["reason"] == "only the L3 agent on net1 has it"
     assert [each["what"].partition(":")[0] for each in told["steps"][-2:]] == ["down", "up again, active on net1"]
 
@@ -346,7 +347,7 @@ def test_an_api_that_comes_back_is_waited_for_and_the_agent_told_again(cloud, mo
         return answer
 
     monkeypatch.setattr(Cloud, "post", lost)
-    assert act("rebuild", router=["web"], timeout=5)["rebuilds"][0]["health"] == "ok"
+    assert act("rebuild", router=["web"], timeout=HANG)["rebuilds"][0]["health"] == "ok"
     assert ("PUT", f"/routers/{web}") in cloud.changes()
 
 
@@ -367,7 +368,7 @@ def test_an_agent_that_hangs_is_told_and_not_an_api_that_is_away(cloud, monkeypa
 def test_one_that_an_orchestrator_has_in_hand_is_left_to_it(cloud, monkeypatch):
     monkeypatch.setattr(_claim, "_PAUSE", 0.11)
     web, db = cloud.add("web"), cloud.add("db")
-    tag = _marks.claim("other-7", time.time() + 60)
+    tag = _marks.claim("other-7", time.time() + 2 * HANG)
     cloud.routers[web]["tags"].append(tag)
     told = refused(act, "rebuild", router=["web"])
     assert told.code == "claimed" and told.text.startswith(f"other-7 has the router {web} in hand, until ") and cloud.changes() == []

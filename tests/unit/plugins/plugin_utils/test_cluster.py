@@ -67,7 +67,7 @@ def test_a_steering_file_that_is_not_there(tmp_path):
     assert refused(_cluster.steering, str(tmp_path / "bytes.json")).code == "bad_steering"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.integers(0, 10**6), st.text(max_size=3) | st.sampled_from(["{", "}", '"', "&a", "*a", "!!binary x", "? ", "\x00", "\t", "-", "0x"]),
     st.integers(0, 9))

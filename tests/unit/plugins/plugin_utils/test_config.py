@@ -316,7 +316,7 @@ _SHAPES = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_SHAPES)
 def test_whatever_the_file_says_there_is_a_model_or_our_own_error(data):
     try:

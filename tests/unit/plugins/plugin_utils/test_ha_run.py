@@ -14,6 +14,7 @@ import sys
 import time
 
 import pytest
+from patience import HANG
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -500,11 +501,11 @@ def test_the_guard_heals_when_the_playbook_goes_and_notes_it(run):
     healed = run.path / "healed"
     playbook = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     _guard.start(
-        run.path, playbook.pid, _guard.started(playbook.pid), [sys.executable, "-c", f"open({str(healed)!r}, 'w')"], dict(os.environ), time.time() + 60)
+        run.path, playbook.pid, _guard.started(playbook.pid), [sys.executable, "-c", f"open({str(healed)!r}, 'w')"], dict(os.environ), time.time() + 2 * HANG)
     assert not healed.exists()
     playbook.kill()
     playbook.wait()
-    end = time.monotonic() + 20
+    end = time.monotonic() + HANG
     while run.head()["state"] == "running" and time.monotonic() < end:
         time.sleep(0.05)
     head = run.head()
@@ -522,8 +523,8 @@ def test_the_guard_tries_again_to_reach_a_host(tmp_path, monkeypatch, fails, cod
 
 def test_the_guard_of_a_run_that_has_ended_does_nothing(run):
     run.end()
-    guard = _guard.start(run.path, os.getpid(), _guard.started(os.getpid()), ["/bin/false"], dict(os.environ), time.time() + 60)
-    end = time.monotonic() + 20
+    guard = _guard.start(run.path, os.getpid(), _guard.started(os.getpid()), ["/bin/false"], dict(os.environ), time.time() + 2 * HANG)
+    end = time.monotonic() + HANG
     while _guard.started(guard) is not None and time.monotonic() < end:
         time.sleep(0.05)
     assert _guard.started(guard) is None and (run.path / "guard.log").read_text() == "" and run.head()["state"] == "finished"

@@ -85,7 +85,7 @@ words = st.sampled_from([
     "poll", "router", "resource", "debug", "rebuild", "global", "*", "error", ID, "--reason", "--image_uuid=x", "enable", "..", "%", "%ff"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(words | st.text(max_size=8), max_size=5), st.lists(st.tuples(st.just("reason") | st.text(), st.text()), max_size=2), st.binary(max_size=20))
 def test_any_path_query_and_body_is_a_command_or_refused(path, query, body):
     try:

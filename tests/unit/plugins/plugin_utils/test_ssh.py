@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import pathlib
 import stat
-import time
 
 import pytest
+from patience import HANG, more_time
 
 from ansible_collections.faultline.openstack.plugins.plugin_utils import _ssh
 from ansible_collections.faultline.openstack.plugins.plugin_utils._config import Node
@@ -21,7 +21,7 @@ SPEC = {"services": {"me": {"grep": "^sh -c never$"}}, "containers": {}, "networ
 
 def settings(**over):
     return {
-        "executable": "ssh", "args": ["-o", "ServerAliveInterval=5"], "user": "root", "timeout": 8.0, "python": "python3",
+        "executable": "ssh", "args": ["-o", "ServerAliveInterval=5"], "user": "root", "timeout": 120.0, "python": "python3",
         "host_key_checking": None, **over,
     }
 
@@ -33,7 +33,7 @@ def argv(auth, **over):
 def test_the_command_for_a_node():
     words = argv({"username": "root", "private_key_file": "/k"})
     assert words[0] == "ssh" and words[-2:] == ["10.0.0.1", "exec python3 -"]
-    assert "BatchMode=yes" in words and "ConnectTimeout=7" in words and "ControlPath=none" in words
+    assert "BatchMode=yes" in words and "ConnectTimeout=119" in words and "ControlPath=none" in words
     assert words[words.index("-i") + 1] == "/k" and words[words.index("-l") + 1] == "root"
     assert words[words.index("ServerAliveInterval=5") - 1] == "-o"
     assert not [word for word in words if "StrictHostKeyChecking" in word]
@@ -77,7 +77,7 @@ def probe_one(*args, **over):
     return next(iter(probe_all(*args, **over).values()))
 
 
-def probe_all(executable, nodes=1, timeout=8.0, auth=None):
+def probe_all(executable, nodes=1, timeout=120.0, auth=None):
     known = [Node(f"10.0.0.{number}", auth=auth or {"username": "root"}) for number in range(1, nodes + 1)]
     return _ssh.probe_all(known, SPEC, settings(executable=executable, timeout=timeout), 50)
 
@@ -87,18 +87,19 @@ def test_what_a_node_says_is_found(fake_ssh):
     assert answer["found"]["services"] == {} and answer["found"]["complete"] in (True, False)
 
 
-def test_all_nodes_are_asked_at_once(fake_ssh):
-    begin = time.monotonic()
-    answers = probe_all(fake_ssh("sleep 1"), nodes=8, timeout=20.0)
+def test_all_nodes_are_asked_at_once(fake_ssh, tmp_path):
+    """Each of them answers once all have been asked."""
+    meet = f"touch {tmp_path}/asked.$$; while [ $(ls {tmp_path} | grep -c '^asked') != 8 ]; do sleep 0.05; done"
+    answers = probe_all(fake_ssh(meet), nodes=8, timeout=HANG)
     assert len(answers) == 8 and all("found" in answer for answer in answers.values())
-    assert time.monotonic() - begin < 7
 
 
 def test_a_node_that_hangs_has_a_deadline_and_leaves_nothing(fake_ssh, tmp_path):
-    begin = time.monotonic()
-    answer = probe_one(fake_ssh(f"sleep 321 & echo $! > {tmp_path}/pid; wait"), timeout=1.0)
-    assert answer == {"error": "no answer within 1 s"}
-    assert time.monotonic() - begin < 5
+    for seconds in more_time(1.0):
+        answer = probe_one(fake_ssh(f"sleep 4321 & echo $! > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; wait"), timeout=seconds)
+        assert answer == {"error": f"no answer within {seconds:g} s"}
+        if (tmp_path / "pid").exists():
+            break
     child = int((tmp_path / "pid").read_text())
     assert not pathlib.Path(f"/proc/{child}").exists() or "Z" in pathlib.Path(f"/proc/{child}/stat").read_text()
 
@@ -149,7 +150,7 @@ def test_sudo_gets_the_password_only_where_it_asks(fake_ssh, tmp_path, asks):
     )
     sudo.chmod(sudo.stat().st_mode | stat.S_IXUSR)
     answer = probe_one(
-        fake_ssh(f"PATH={sudo.parent}:$PATH"), auth={"username": "stack", "become_password": "b'p w"}, timeout=15.0
+        fake_ssh(f"PATH={sudo.parent}:$PATH"), auth={"username": "stack", "become_password": "b'p w"}
     )
     assert "found" in answer, answer
     assert (tmp_path / "asked").exists() == asks

@@ -76,10 +76,10 @@ def test_events_come_at_a_pace_and_join_meanwhile():
         waiting, queue, begun = Waiting(10, pace=0.2), asyncio.Queue(1), time.monotonic()
         forward = asyncio.ensure_future(waiting.forward(queue))
         waiting.put([event("poll 1")])
-        assert await queue.get() == event("poll 1") and time.monotonic() - begun < 0.15
+        assert await queue.get() == event("poll 1")
         for each in ("rebuild 1", "rebuild 2", "rebuild 1"):
             waiting.put([event(each)])
-        assert await queue.get() == event("rebuild 1+2") and 0.15 < time.monotonic() - begun < 2
+        assert await queue.get() == event("rebuild 1+2") and time.monotonic() - begun >= 0.2
         forward.cancel()
         await asyncio.gather(forward, return_exceptions=True)
         assert queue.empty()
