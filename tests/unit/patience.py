@@ -6,6 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import pathlib
+import subprocess
+import sys
+import time
+
 # seconds: the upper bound of every wait, which only catches a hang
 HANG = 300
 
@@ -15,3 +21,17 @@ def more_time(first):
     while first < HANG:
         yield first
         first *= 8
+
+
+@contextlib.contextmanager
+def sleeper(word):
+    """A process that sleeps, with this word as the last of its command line; it shows there, which it need not when Popen returns."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(4321)", word]) as process:
+        try:
+            end = time.monotonic() + HANG
+            while not pathlib.Path(f"/proc/{process.pid}/cmdline").read_bytes().endswith(word.encode() + b"\0"):
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            yield process
+        finally:
+            process.kill()

@@ -10,14 +10,14 @@ import asyncio
 import json
 import os
 import pathlib
+import signal
 import socket
 import struct
 import subprocess
-import sys
 import time
 
 import pytest
-from patience import HANG, more_time
+from patience import HANG, more_time, sleeper
 
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
 from ansible_collections.faultline.openstack.plugins.module_utils._ha import (
@@ -525,19 +525,16 @@ def test_servers_that_do_not_answer_in_time_are_named_with_the_reason(monkeypatc
 
 
 def test_a_process_counts_while_it_is_not_stopped():
-    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "ha-probe-target"])
-    try:
-        family = made("process", patterns={"sleeper": "ha-probe-targe[t]$", "none": "ha-probe-nobod[y]$"})
+    word = f"ha-probe-target-{os.getpid()}"
+    with sleeper(word) as process:
+        family = made("process", patterns={"sleeper": word + "$", "none": "ha-probe-nobod[y]$"})
         (told,) = asyncio.run(outcomes(family))
         assert told["none"] == ("no process", {"count": 0, "stopped": 0, "pids": []})
-        assert told["sleeper"] == (None, {"count": 1, "stopped": 0, "pids": [sleeper.pid]})
-        sleeper.send_signal(19)
-        os.waitid(os.P_PID, sleeper.pid, os.WSTOPPED)
+        assert told["sleeper"] == (None, {"count": 1, "stopped": 0, "pids": [process.pid]})
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
         (told,) = asyncio.run(outcomes(family))
         assert told["sleeper"][0] == "0 of 1 processes at work" and told["sleeper"][1]["stopped"] == 1
-    finally:
-        sleeper.kill()
-        sleeper.wait()
 
 
 def reply(units, serial=2, order="<"):

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import pytest
-from patience import HANG
+from patience import HANG, sleeper
 
 from ansible_collections.faultline.openstack.plugins.module_utils import _probe
 
@@ -208,12 +208,8 @@ def test_an_engine_that_refuses_is_told(programs):
 
 def test_processes_leave_out_our_own_chain_and_kernel_threads():
     look = _probe.Look(HANG)
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(4321)", "faultline-unit-test-marker"])
-    try:
+    with sleeper("faultline-unit-test-marker") as child:
         found = _probe._processes(look)
-    finally:
-        child.kill()
-        child.wait()
     assert "faultline-unit-test-marker" in found[child.pid][0]
     assert os.getpid() not in found and os.getppid() not in found
     assert not any(line.startswith("[kthread") for line, _group in found.values())
