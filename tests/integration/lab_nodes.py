@@ -14,26 +14,15 @@ import os
 import pathlib
 import subprocess
 import tempfile
-import time
 
 import residue
+from patience import wait_for
 from warm_ansible import ROOT, run_ansible
 
 LAB = ROOT / ".lab"
 JOURNAL = "/var/lib/faultline"
 # of the small OpenStack that tests bring up (nova.yml)
 PASSWORD = "for-tests-only"
-
-
-def wait_for(condition, timeout=30, pause=0.1):
-    """Await a condition; its value, or a failure that says what it was."""
-    end = time.monotonic() + timeout
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < end, f"not within {timeout} seconds: {condition}"
-        time.sleep(pause)
 
 
 @contextlib.contextmanager

@@ -23,15 +23,24 @@ def more_time(first):
         first *= 8
 
 
+def wait_for(condition, timeout=30, pause=0.1):
+    """Await a condition; its value, or a failure that says what it was."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"not within {timeout} seconds: {condition}"
+        time.sleep(pause)
+
+
 @contextlib.contextmanager
 def sleeper(word):
     """A process that sleeps, with this word as the last of its command line; it shows there, which it need not when Popen returns."""
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(4321)", word]) as process:
         try:
-            end = time.monotonic() + HANG
-            while not pathlib.Path(f"/proc/{process.pid}/cmdline").read_bytes().endswith(word.encode() + b"\0"):
-                assert time.monotonic() < end
-                time.sleep(0.01)
+            shown = pathlib.Path(f"/proc/{process.pid}/cmdline")
+            wait_for(lambda: shown.read_bytes().endswith(word.encode() + b"\0"), HANG, pause=0.01)
             yield process
         finally:
             process.kill()

@@ -13,7 +13,7 @@ import signal
 import time
 
 import pytest
-from patience import HANG
+from patience import HANG, wait_for
 
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
 from ansible_collections.faultline.openstack.plugins.module_utils._ha import _clock, _monitor, _probes, _process, _sampler, _samples
@@ -118,13 +118,6 @@ def launched(tmp_path, **over):
     return _monitor.start(spec, str(tmp_path / "new" / "ports.jsonl"), 30)
 
 
-def wait_until(condition):
-    end = time.monotonic() + HANG
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 @pytest.fixture
 def output(tmp_path):
     """The file of launched(); its monitor does not outlive the test."""
@@ -161,7 +154,7 @@ def test_a_monitor_goes_on_in_its_file_after_a_reboot(tmp_path, output):
 
     first = launched(tmp_path)["monitor"]["pid"]
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: _monitor.status(str(output))["monitor"]["state"] != "running")
+    wait_for(lambda: _monitor.status(str(output))["monitor"]["state"] != "running", HANG)
     whole = output.read_bytes()
     # as of a host that lost its power
     output.write_bytes(whole + b'{"series":"a","du')
@@ -179,7 +172,7 @@ def test_a_monitor_goes_on_in_its_file_after_a_reboot(tmp_path, output):
 def test_a_monitor_ends_by_itself(tmp_path, output):
     spec = {"name": "ports", "type": "tcp", "rate": 20, "targets": [{"name": "a", "host": "127.0.0.1", "port": 1}]}
     _monitor.start(spec, str(output), 0.5)
-    wait_until(lambda: _monitor.status(str(output))["monitor"]["state"] != "running")
+    wait_for(lambda: _monitor.status(str(output))["monitor"]["state"] != "running", HANG)
     told = _monitor.status(str(output))["monitor"]
     assert told["state"] == "ended" and 9 <= told["due"] <= 12 and told["ended"] - told["started"] == pytest.approx(0.5, abs=0.3)
     assert not (tmp_path / "new" / "ports.jsonl.pid").exists()

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import pathlib
@@ -17,7 +18,7 @@ import subprocess
 import time
 
 import pytest
-from patience import HANG, more_time, sleeper
+from patience import HANG, more_time, sleeper, wait_for
 
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
 from ansible_collections.faultline.openstack.plugins.module_utils._ha import (
@@ -760,6 +761,14 @@ def test_a_plugin_speaks_by_its_exit_code(program, code, ok, error, state):
     assert one(made("nagios_plugin", command=[path], ok=ok)) == (error, {"state": state, "code": code, "perfdata": {"a": {"value": 1.0}}})
 
 
+def gone(stat):
+    """Whether the process whose /proc/PID/stat this is lives no more."""
+    try:
+        return stat.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def test_a_plugin_that_hangs_is_ended_with_its_children(program, tmp_path):
     path = program(f"sleep 4321 & echo $! > {tmp_path}/child\necho $$ > {tmp_path}/new\nmv {tmp_path}/new {tmp_path}/parent\nwait\n")
     for seconds in more_time(0.5):
@@ -767,11 +776,8 @@ def test_a_plugin_that_hangs_is_ended_with_its_children(program, tmp_path):
         if (tmp_path / "parent").exists():
             break
     for name in ("parent", "child"):
-        pid = int((tmp_path / name).read_text())
-        end = time.monotonic() + HANG
-        while (stat := pathlib.Path(f"/proc/{pid}/stat")).exists() and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z":
-            assert time.monotonic() < end, f"the {name} lives"
-            time.sleep(0.02)
+        stat = pathlib.Path("/proc", (tmp_path / name).read_text().strip(), "stat")
+        wait_for(functools.partial(gone, stat), HANG)
 
 
 def test_output_is_bounded(program):

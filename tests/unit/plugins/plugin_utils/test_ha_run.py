@@ -14,7 +14,7 @@ import sys
 import time
 
 import pytest
-from patience import HANG
+from patience import HANG, wait_for
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -505,9 +505,7 @@ def test_the_guard_heals_when_the_playbook_goes_and_notes_it(run):
     assert not healed.exists()
     playbook.kill()
     playbook.wait()
-    end = time.monotonic() + HANG
-    while run.head()["state"] == "running" and time.monotonic() < end:
-        time.sleep(0.05)
+    wait_for(lambda: run.head()["state"] != "running", HANG)
     head = run.head()
     assert head["state"] == "aborted" and head["aborted"]["reason"] == "The run was interrupted." and healed.exists()
 
@@ -524,7 +522,5 @@ def test_the_guard_tries_again_to_reach_a_host(tmp_path, monkeypatch, fails, cod
 def test_the_guard_of_a_run_that_has_ended_does_nothing(run):
     run.end()
     guard = _guard.start(run.path, os.getpid(), _guard.started(os.getpid()), ["/bin/false"], dict(os.environ), time.time() + 2 * HANG)
-    end = time.monotonic() + HANG
-    while _guard.started(guard) is not None and time.monotonic() < end:
-        time.sleep(0.05)
-    assert _guard.started(guard) is None and (run.path / "guard.log").read_text() == "" and run.head()["state"] == "finished"
+    wait_for(lambda: _guard.started(guard) is None, HANG)
+    assert (run.path / "guard.log").read_text() == "" and run.head()["state"] == "finished"
