@@ -19,6 +19,7 @@ LAB_ARGS ?=
 SIDE_BY_SIDE := --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 # the folders of tests/integration, each with all that belongs to it
 AREAS := faults containers networks nodes power ha clusters routers
+ALL := gate $(AREAS) playbooks openstack
 
 VENV := .venv
 HERE := $(VENV)/collections/ansible_collections/faultline/openstack
@@ -58,6 +59,11 @@ demo-ha: $(VENV)/.run ## Certify a real, highly available OpenStack of seven nod
 lab: $(VENV)/.run ## Bring the lab up (PROFILE=mini); one that is up is used as it is
 	ansible-playbook faultline.openstack.lab_up -e lab_profile=$(PROFILE) $(LAB_ARGS)
 
+# what make test-AREA brings up by itself where a test needs it
+.PHONY: lab-machines
+lab-machines: $(VENV)/.run # A hypervisor for tests, without guests
+	ansible-playbook faultline.openstack.lab_up -e '{"lab_profile": "vm", "lab_vm_guests": []}'
+
 .PHONY: lab-down
 lab-down: $(VENV)/.run ## Take the lab away with all that it left
 	ansible-playbook faultline.openstack.lab_down -e lab_profile=$(PROFILE)
@@ -70,7 +76,16 @@ venv: $(VENV)/.run ## Make .venv: the controller's Python, and the collection li
 ##@ Check
 
 .PHONY: test
-test: lint sanity unit ## The gate: lint, sanity and unit tests, with the built archive; make test-AREA tests on the lab (docs/development.md)
+test: $(VENV)/.test $(VENV)/.lint $(VENV)/.importer ## The gate: lint, sanity, unit tests, and a test of each kind of fault, driver and part on the lab
+	tests/tools/gate.sh
+
+.PHONY: test-all
+test-all: $(VENV)/.run ## The gate and all areas, whatever fails, with a table at the end (docs/development.md)
+	$(VENV)/bin/python tests/tools/area.py all $(ALL)
+
+.PHONY: test-failed
+test-failed: $(VENV)/.run ## Of those, what failed last
+	$(VENV)/bin/python tests/tools/area.py all --failed $(ALL)
 
 .PHONY: lint
 lint: $(VENV)/.lint $(VENV)/.importer build ## Linters of Python, YAML, playbooks, roles, docs and changelog
@@ -89,19 +104,24 @@ sanity: $(VENV)/.run ## ansible-test sanity on a copy under .build/
 unit: $(VENV)/.test ## pytest without a lab
 	pytest --numprocesses 3 tests/unit $(PYTEST_ARGS)
 
-.PHONY: molecule
-molecule: $(VENV)/.test lab ## The playbooks as users run them, by the Molecule scenarios under extensions/molecule
+# only with the lab up: what `make test` ends with
+.PHONY: gate-on-lab
+gate-on-lab:
+	$(VENV)/bin/python tests/tools/area.py run gate $(SIDE_BY_SIDE) -m gate tests/integration $(PYTEST_ARGS)
+
+.PHONY: test-playbooks
+test-playbooks: $(VENV)/.test lab ## The playbooks as users run them, by the Molecule scenarios under extensions/molecule
 	tests/tools/molecule.sh
 
 .PHONY: $(AREAS:%=test-%)
 $(AREAS:%=test-%): test-%: $(VENV)/.test lab
-	pytest $(SIDE_BY_SIDE) tests/integration/$* $(PYTEST_ARGS)
+	$(VENV)/bin/python tests/tools/area.py run $* $(SIDE_BY_SIDE) tests/integration/$* $(PYTEST_ARGS)
 test-ha: $(VENV)/.rally
 test-routers: $(VENV)/.eda
 
 .PHONY: test-openstack
 test-openstack: $(VENV)/.test $(VENV)/.rally $(VENV)/.eda lab ## pytest on a whole OpenStack and on a DevStack, which are left up
-	pytest tests/openstack $(PYTEST_ARGS)
+	$(VENV)/bin/python tests/tools/area.py run openstack tests/openstack $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.run $(VENV)/.peer ## Speed, beside os-faults and plain Ansible; spread and monitors (BENCH_ARGS="--hosts 3 --rounds 3")
