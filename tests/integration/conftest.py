@@ -107,7 +107,7 @@ def make_node(lab, tmp_path_factory):
         }
         (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": {name: host}}}))
         if boots:
-            wait_for(lambda: node.sh("systemctl is-system-running", check=False) in ("running", "degraded"), 60)
+            wait_for(lambda: node.sh("systemctl is-system-running", check=False) in ("running", "degraded"))
         return node
 
     with pytest.MonkeyPatch.context() as patch:
@@ -162,7 +162,7 @@ def nova(make_node):
     node.clouds = folder / "clouds.yaml"
     node.clouds.write_text(yaml.safe_dump({"clouds": {"undercloud": {"auth": node.auth, "region_name": "RegionOne"}}}))
     node.sdk = openstack.connect(region_name="RegionOne", **{"auth": node.auth})
-    wait_for(lambda: list(node.sdk.compute.hypervisors()), 120, pause=1)
+    wait_for(lambda: list(node.sdk.compute.hypervisors()), pause=1)
     return node
 
 

@@ -57,7 +57,7 @@ def wrap(node, name, engine="docker"):
 
 def start(node):
     """Wait for the engine of a new node, and give both engines the image."""
-    wait_for(lambda: node.sh("docker info >/dev/null 2>&1 && echo up", check=False) == "up", 60)
+    wait_for(lambda: node.sh("docker info >/dev/null 2>&1 && echo up", check=False) == "up")
     node.sh(f"bash -s -- docker podman <<'TREE'\n{_TREE}TREE")
 
 

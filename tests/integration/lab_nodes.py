@@ -145,8 +145,8 @@ class Node:
         """A journal's record, open or closed."""
         return json.loads(self.sh(f"cat {JOURNAL}/open/{fault_id}.json 2>/dev/null || cat {JOURNAL}/closed/{fault_id}.json"))
 
-    def wait_healed(self, timeout=60):
-        wait_for(lambda: not self.open_faults(), timeout)
+    def wait_healed(self):
+        wait_for(lambda: not self.open_faults())
 
     def processes(self, unit):
         """PIDs of a unit, from systemd's own mouth."""

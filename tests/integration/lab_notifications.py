@@ -129,7 +129,7 @@ def listening(transport_url, wait=True, **arguments):
     listener = Listener(transport_url=transport_url, **arguments)
     try:
         if wait:
-            wait_for(lambda: listener.connected() or listener.process.poll() is not None, 60)
+            wait_for(lambda: listener.connected() or listener.process.poll() is not None)
             assert listener.connected(), listener.errors
         yield listener
     finally:

@@ -108,11 +108,11 @@ class Vm(Node):
         except OSError:
             return False
 
-    def wait_up(self, timeout=180):
+    def wait_up(self):
         """Until it answers SSH, and with a Debian until its system is up."""
-        wait_for(self.answers, timeout, pause=0.3)
+        wait_for(self.answers, pause=0.3)
         if self.kind == "debian":
-            wait_for(self._up, timeout, pause=0.5)
+            wait_for(self._up, pause=0.5)
 
     def _up(self):
         try:

@@ -58,7 +58,7 @@ class Listener:
         self.process.stdin.close()
 
     def up(self):
-        wait_for(lambda: self.process.poll() is not None or self._answers(), 20)
+        wait_for(lambda: self.process.poll() is not None or self._answers())
         assert self.process.poll() is None, self.log.read_text()
         return self
 
@@ -102,7 +102,7 @@ class Listener:
         def told():
             return [json.loads(line) for line in self.out.read_text().splitlines()]
         if count is not None:
-            wait_for(lambda: len(told()) >= count, 10)
+            wait_for(lambda: len(told()) >= count)
         return told()
 
     def end(self):

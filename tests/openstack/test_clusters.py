@@ -259,7 +259,7 @@ def test_a_buildup_whose_controller_is_killed_leaves_nothing_after_a_teardown_by
     given = json.dumps({
         "cluster_cloud": "faultline-lab", "cluster_steering": "four.json", "cluster_public_key": "id.pub", "cluster_session": session})
     with here.start(f"ansible-playbook faultline.openstack.cluster_buildup -e '{given}'") as process:
-        wait_for(lambda: left(here.lab, session).get("servers"), 120)
+        wait_for(lambda: left(here.lab, session).get("servers"))
         os.killpg(process.pid, signal.SIGKILL)
     # its module may be in a session of its own, and ask for more
     here.playbook("teardown", cluster_session=session)

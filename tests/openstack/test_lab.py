@@ -93,7 +93,7 @@ def test_a_router_is_on_both_network_nodes_and_active_on_one(lab, network):
         return sorted((agent.host, agent.ha_state) for agent in lab.sdk.network.routers_hosting_l3_agents(network.router))
 
     assert lab.sdk.network.get_router(network.router).is_ha
-    wait_for(lambda: sorted(state for _host, state in states()) == ["active", "standby"], 120, pause=1)
+    wait_for(lambda: sorted(state for _host, state in states()) == ["active", "standby"], pause=1)
     assert [host for host, _state in states()] == ["net1", "net2"]
     (active,) = [host for host, state in states() if state == "active"]
     # its address on the external network is on that node and on no other
@@ -103,7 +103,7 @@ def test_a_router_is_on_both_network_nodes_and_active_on_one(lab, network):
         space = f"qrouter-{network.router.id}"
         return [node.name for node in lab.kind("net") if f"{address}/" in node.sh(f"ip netns exec {space} ip -4 address", check=False)]
 
-    wait_for(lambda: holders() == [active], 60, pause=1)
+    wait_for(lambda: holders() == [active], pause=1)
 
 
 def test_a_server_becomes_active_and_goes(lab, network):

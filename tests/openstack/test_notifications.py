@@ -121,20 +121,20 @@ def test_a_message_queue_that_is_away_is_waited_for(lab, transport_url, password
         for node in controllers:
             node.sh("systemctl stop --no-block rabbitmq-server")
         try:
-            wait_for(lambda: not listener.connected(), 60)
+            wait_for(lambda: not listener.connected())
             # one that begins meanwhile
             with listening(transport_url, wait=False, pool=f"{POOL}-begun", debounce=1) as begun:
-                wait_for(lambda: begun.report.get("problem"), 30)
+                wait_for(lambda: begun.report.get("problem"))
                 used = cpu(listener)
                 # what is measured is this time
                 time.sleep(10)
                 assert cpu(listener) - used < 1, "it is busy while it waits"
                 for node in controllers:
                     node.sh("systemctl start --no-block rabbitmq-server")
-                wait_for(lambda: listener.connected() and begun.connected(), 120)
-                wait_for(lambda: ("poll", "all") in listener.of() and ("poll", "all") in begun.of(), 30)
+                wait_for(lambda: listener.connected() and begun.connected())
+                wait_for(lambda: ("poll", "all") in listener.of() and ("poll", "all") in begun.of())
                 after = made("test-after")
-                wait_for(lambda: ("create", after) in listener.of(after) and ("create", after) in begun.of(after), 60)
+                wait_for(lambda: ("create", after) in listener.of(after) and ("create", after) in begun.of(after))
                 assert begun.end() == 0
         finally:
             for node in controllers:

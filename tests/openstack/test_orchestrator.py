@@ -32,7 +32,7 @@ def orchestrator(lab, tmp_path):
                 tmp_path / name, port, lab.folder / "os-faults.yaml", lab.folder / "clouds.yaml", cloud="faultline-lab", project=NAME, period=PERIOD,
                 settings=settings, **variables)
             running.callback(found.stop)
-            wait_for(lambda: found.report("router_health").get("looks"), 90, 0.5)
+            wait_for(lambda: found.report("router_health").get("looks"), pause=0.5)
             return found
 
         yield start
@@ -102,7 +102,7 @@ def agents_of(lab, router):
 def move(lab, router, host):
     """Have a router that is not highly available on one node."""
     api = lab.sdk.network
-    wait_for(lambda: agents_of(lab, router), 60, 1)
+    wait_for(lambda: agents_of(lab, router), pause=1)
     agents = {each.host: each for each in api.agents(agent_type="L3 agent")}
     before = agents_of(lab, router)
     for each in before:
@@ -128,22 +128,22 @@ def alive(lab):
 def settled(lab, places):
     """All three serve: the highly available one active on net1, the others there too."""
     one, two, three = places
-    wait_for(lambda: alive(lab) == ["net1", "net2"] and agents_of(lab, one.router) == ["net1", "net2"], 180, 1)
+    wait_for(lambda: alive(lab) == ["net1", "net2"] and agents_of(lab, one.router) == ["net1", "net2"], pause=1)
     for each in (two, three):
         move(lab, each.router, "net1")
         lab.sdk.network.set_tags(each.router, [])
     lab.sdk.network.set_tags(one.router, [])
     node = lab.nodes["ctl1"]
     for address in (one.server, two.outside, three.outside):
-        wait_for(lambda address=address: answers(node, address), 180, 0.5)
+        wait_for(lambda address=address: answers(node, address), pause=0.5)
     if active(lab, one.router) != "net1":
         # the one with the lower priority leaves for a moment
         api = lab.sdk.network
         (agent,) = api.agents(agent_type="L3 agent", host="net2")
         api.remove_router_from_agent(agent, one.router)
-        wait_for(lambda: active(lab, one.router) == "net1", 90, 1)
+        wait_for(lambda: active(lab, one.router) == "net1", pause=1)
         api.add_router_to_agent(agent, one.router)
-        wait_for(lambda: agents_of(lab, one.router) == ["net1", "net2"] and answers(node, one.server), 90, 1)
+        wait_for(lambda: agents_of(lab, one.router) == ["net1", "net2"] and answers(node, one.server), pause=1)
     return places
 
 
@@ -157,7 +157,7 @@ def dead(lab, name):
         yield died
     finally:
         subprocess.run(["docker", "start", container], check=True, capture_output=True)
-        wait_for(lambda: alive(lab) == ["net1", "net2"], 240, 2)
+        wait_for(lambda: alive(lab) == ["net1", "net2"], pause=2)
 
 
 def first(machine, **wanted):
@@ -174,19 +174,19 @@ def test_a_network_node_dies_and_two_orchestrators_mend_what_is_not_in_debug(lab
     one, two, three = settled
     node, api = lab.nodes["ctl1"], lab.sdk.network
     both = [orchestrator(name, port) for name, port in (("one", 44250), ("two", 44251))]
-    wait_for(lambda: all(each.machine(place.router).get("health") == "ok" for each in both for place in settled), 120, 1)
+    wait_for(lambda: all(each.machine(place.router).get("health") == "ok" for each in both for place in settled), pause=1)
     assert both[0].put(f"/router/debug/{three.router.id}?reason=its%20NAT%20%7B%7B%207*7%20%7D%7D")[0] == 200
-    wait_for(lambda: all(each.machine(three.router)["state"] == "ignored" for each in both), 60, 1)
+    wait_for(lambda: all(each.machine(three.router)["state"] == "ignored" for each in both), pause=1)
     pings = {"server": Pings(node, one.server), "moved": Pings(node, two.outside), "in debug": Pings(node, three.outside)}
     with dead(lab, "net1") as died:
-        wait_for(lambda: all(each.machine(place.router)["health"] != "ok" for each in both for place in settled), 60, 0.5)
+        wait_for(lambda: all(each.machine(place.router)["health"] != "ok" for each in both for place in settled), pause=0.5)
         seen = max(each.machine(place.router)["sick_since"] for each in both for place in (one, two)) - died
-        wait_for(lambda: agents_of(lab, two.router) == ["net2"] and agents_of(lab, one.router) == ["net2"], 150, 1)
-        wait_for(lambda: answers(node, two.outside), 60, 0.5)
-        wait_for(lambda: moved(both, two.router), 60, 1)
+        wait_for(lambda: agents_of(lab, two.router) == ["net2"] and agents_of(lab, one.router) == ["net2"], pause=1)
+        wait_for(lambda: answers(node, two.outside), pause=0.5)
+        wait_for(lambda: moved(both, two.router), pause=1)
         # whatever is due by now would have been done twice by the next looks
         looks = [each.report("router_health")["looks"] for each in both]
-        wait_for(lambda: all(each.report("router_health")["looks"] > before + 2 for each, before in zip(both, looks)), 120, 1)
+        wait_for(lambda: all(each.report("router_health")["looks"] > before + 2 for each, before in zip(both, looks)), pause=1)
         rebuilt = {place.router.name: [len(each.machine(place.router)["rebuilds"]) for each in both] for place in settled}
         assert [sum(rebuilt[place.router.name]) for place in settled] == [1, 1, 0], (rebuilt, [each.machine(two.router) for each in both])
         # in debug nothing is done, and it is counted
@@ -197,13 +197,13 @@ def test_a_network_node_dies_and_two_orchestrators_mend_what_is_not_in_debug(lab
         # back under management it is caught up with
         managed = time.time()
         assert both[1].put(f"/router/manage/{three.router.id}")[0] == 200
-        wait_for(lambda: agents_of(lab, three.router) == ["net2"] and answers(node, three.outside), 120, 0.5)
+        wait_for(lambda: agents_of(lab, three.router) == ["net2"] and answers(node, three.outside), pause=0.5)
         told = {name: each.outages() for name, each in pings.items()}
         # the last steps are written down when the walk is over
-        moves = {place.router.name: wait_for(lambda place=place: moved(both, place.router), 60, 0.5) for place in settled}
+        moves = {place.router.name: wait_for(lambda place=place: moved(both, place.router), pause=0.5) for place in settled}
     # the node is back, and its agent gets the router as a standby again
-    wait_for(lambda: agents_of(lab, one.router) == ["net1", "net2"], 180, 1)
-    wait_for(lambda: all(each.machine(one.router)["state"] == "alive" and each.machine(one.router)["health"] == "ok" for each in both), 180, 1)
+    wait_for(lambda: agents_of(lab, one.router) == ["net1", "net2"], pause=1)
+    wait_for(lambda: all(each.machine(one.router)["state"] == "alive" and each.machine(one.router)["health"] == "ok" for each in both), pause=1)
     tags = [tag for place in settled for tag in api.get_router(place.router).tags]
     assert [tag for tag in tags if "claim" in tag or "debug" in tag] == [] and len([tag for tag in tags if tag.startswith("faultline-rebuilt=")]) == 3
     lost = {name: round(sum(after - before for before, after in found), 1) for name, found in told.items()}
@@ -218,47 +218,47 @@ def test_a_network_node_dies_and_two_orchestrators_mend_what_is_not_in_debug(lab
 def test_it_waits_for_an_api_that_is_away_and_goes_on(lab, settled, orchestrator):
     one = settled[0]
     found = orchestrator()
-    wait_for(lambda: found.machine(one.router).get("health") == "ok", 60, 1)
+    wait_for(lambda: found.machine(one.router).get("health") == "ok", pause=1)
     for node in lab.kind("ctl"):
         node.sh("systemctl stop neutron-api")
     try:
-        wait_for(lambda: found.report("router_health").get("error"), 60, 1)
+        wait_for(lambda: found.report("router_health").get("error"), pause=1)
         assert found.put(f"/router/rebuild/{NAME}")[0] == 404, "a name is no id"
         looks = found.report("router_health")["looks"]
         time_away = time.monotonic()
-        wait_for(lambda: found.report("router_health")["looks"] > looks + 2 and time.monotonic() - time_away > 60, 180, 1)
+        wait_for(lambda: found.report("router_health")["looks"] > looks + 2 and time.monotonic() - time_away > 60, pause=1)
         assert found.process.poll() is None and found.machine(one.router)["rebuilds"] == []
     finally:
         for node in lab.kind("ctl"):
             node.sh("systemctl start neutron-api")
-    wait_for(lambda: found.report("router_health")["error"] is None, 90, 1)
-    wait_for(lambda: found.machine(one.router)["health"] == "ok", 90, 1)
+    wait_for(lambda: found.report("router_health")["error"] is None, pause=1)
+    wait_for(lambda: found.machine(one.router)["health"] == "ok", pause=1)
     assert found.log.count("the routers cannot be seen") == 1 and found.log.count("the routers are seen again") == 1
     # and takes commands
     assert found.put(f"/router/update/{one.router.id}")[0] == 200
-    wait_for(lambda: first(found.machine(one.router), event="update", effect="push"), 90, 1)
+    wait_for(lambda: first(found.machine(one.router), event="update", effect="push"), pause=1)
 
 
 def test_it_rebuilds_nothing_because_the_message_queue_is_away(lab, settled, orchestrator):
     one = settled[0]
     found = orchestrator()
-    wait_for(lambda: found.machine(one.router).get("health") == "ok", 60, 1)
+    wait_for(lambda: found.machine(one.router).get("health") == "ok", pause=1)
     for node in lab.kind("ctl"):
         node.sh("systemctl stop --no-block rabbitmq-server")
     try:
         # no agent can say that it is there
-        wait_for(lambda: alive(lab) == [], 150, 1)
-        wait_for(lambda: found.machine(one.router)["health"] not in ("ok", None), 90, 1)
+        wait_for(lambda: alive(lab) == [], pause=1)
+        wait_for(lambda: found.machine(one.router)["health"] not in ("ok", None), pause=1)
         looks = found.report("router_health")["looks"]
-        wait_for(lambda: found.report("router_health")["looks"] > looks + 2, 120, 1)
+        wait_for(lambda: found.report("router_health")["looks"] > looks + 2, pause=1)
         assert all(answers(lab.nodes["ctl1"], address) for address in (one.server, settled[1].outside, settled[2].outside)), "they serve all the time"
     finally:
         for node in lab.kind("ctl"):
             node.sh("systemctl start --no-block rabbitmq-server")
         for node in lab.kind("ctl"):
             node.sh("systemctl start rabbitmq-server")
-        wait_for(lambda: alive(lab) == ["net1", "net2"], 300, 2)
-    wait_for(lambda: all(found.machine(place.router)["health"] == "ok" for place in settled), 240, 1)
+        wait_for(lambda: alive(lab) == ["net1", "net2"], pause=2)
+    wait_for(lambda: all(found.machine(place.router)["health"] == "ok" for place in settled), pause=1)
     assert [found.machine(place.router)["rebuilds"] for place in settled] == [[], [], []]
 
 
@@ -268,12 +268,12 @@ def test_commands_over_http_are_done(lab, settled, orchestrator):
     node = lab.nodes["ctl1"]
     status, told = found.put(f"/router/rebuild/{two.router.id}")
     assert status == 200 and told["queued"], told
-    wait_for(lambda: agents_of(lab, two.router) == ["net2"] and answers(node, two.outside), 120, 0.5)
-    wait_for(lambda: found.machine(two.router)["state"] == "alive", 60, 1)
+    wait_for(lambda: agents_of(lab, two.router) == ["net2"] and answers(node, two.outside), pause=0.5)
+    wait_for(lambda: found.machine(two.router)["state"] == "alive", pause=1)
     assert found.put(f"/tenant/debug/{lab.sdk.network.get_router(two.router).project_id}")[0] == 200
-    wait_for(lambda: {found.machine(place.router)["state"] for place in settled} == {"ignored"}, 90, 1)
+    wait_for(lambda: {found.machine(place.router)["state"] for place in settled} == {"ignored"}, pause=1)
     assert found.put(f"/tenant/manage/{lab.sdk.network.get_router(two.router).project_id}")[0] == 200
-    wait_for(lambda: "ignored" not in {found.machine(place.router)["state"] for place in settled}, 90, 1)
+    wait_for(lambda: "ignored" not in {found.machine(place.router)["state"] for place in settled}, pause=1)
     assert found.put("/poll/")[0] == 200
     found.stop()
     assert found.process.returncode == 0

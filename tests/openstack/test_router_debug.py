@@ -70,7 +70,7 @@ def place(lab, tmp_path_factory):
 def web(place, private_network):
     """A highly available router, on both nodes."""
     with private_network(NAME, "192.168.86.0/24") as made:
-        wait_for(lambda: place.holders(made.router) == ["net1", "net2"], 60, pause=1)
+        wait_for(lambda: place.holders(made.router) == ["net1", "net2"], pause=1)
         yield made.router
 
 
@@ -81,7 +81,7 @@ def alone(place):
     project = identity.create_project(name=ALONE, domain_id="default")
     router = api.create_router(name=ALONE, is_ha=False, project_id=project.id, external_gateway_info={"network_id": api.find_network("external").id})
     try:
-        (holder,) = wait_for(lambda: place.holders(router), 60, pause=1)
+        (holder,) = wait_for(lambda: place.holders(router), pause=1)
         (other,) = set(place.nodes) - {holder}
         yield router, holder, other
     finally:
@@ -260,7 +260,7 @@ def test_a_run_leaves_alone_what_is_in_debug_and_what_gets_it_meanwhile(place, w
                 assert process.poll() is None, (tmp_path / "log").read_text()
                 return any("d2 an agent: over on" in path.read_text() for path in tmp_path.glob("runs/*/events.jsonl"))
 
-            wait_for(second_is_over, 180, pause=0.5)
+            wait_for(second_is_over, pause=0.5)
             with debug(place, router=[NAME]):
                 assert process.wait(240) == 0, (tmp_path / "log").read_text()
         finally:

@@ -127,7 +127,7 @@ def place(lab, web):
         **os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "OS_CLIENT_CONFIG_FILE": str(lab.folder / "clouds.yaml"), "SERVER": server,
         "ANSIBLE_NOCOLOR": "1", "TERM": "xterm-256color", "XDG_STATE_HOME": str(folder / "state"),
         "transport_url": "rabbit://" + ",".join(f"openstack:{password}@{node.address}:5672" for node in lab.kind("ctl")) + "/"})
-    wait_for(found.reached, 120, 1)
+    wait_for(found.reached, pause=1)
     try:
         yield found
     finally:
@@ -232,15 +232,15 @@ def polled(place, _output):
         assert "fatal:" not in log and "ERROR" not in log, log[-3000:]
         return '"__router_machines.msg": "1 router: 1 alive"' in log
 
-    wait_for(done, 60, 0.5)
+    wait_for(done, pause=0.5)
 
 
 def ignored(place, _output):
-    wait_for(lambda: place.machine()["state"] == "ignored", 60, 1)
+    wait_for(lambda: place.machine()["state"] == "ignored", pause=1)
 
 
 def caught_up(place, _output):
-    wait_for(lambda: place.machine()["state"] == "alive", 60, 1)
+    wait_for(lambda: place.machine()["state"] == "alive", pause=1)
     managed(place, _output)
 
 
@@ -259,12 +259,12 @@ def known(place, output):
 
 
 def pushed(place, _output):
-    wait_for(lambda: any(each["event"] == "update" and each["effect"] == "push" for each in place.machine()["history"]), 60, 1)
+    wait_for(lambda: any(each["event"] == "update" and each["effect"] == "push" for each in place.machine()["history"]), pause=1)
 
 
 def mended(place, output):
     assert "check_boot" in output and "| move | on net" in output and "nothing is done before it has been so for 5 s" in output
-    wait_for(place.reached, 30, 0.5)
+    wait_for(place.reached, pause=0.5)
 
 
 def would_rest(_place, output):
@@ -272,7 +272,7 @@ def would_rest(_place, output):
 
 
 def secure(place, _output):
-    wait_for(lambda: place.debugged(SECOND)["sources"].get("router_health", {}).get("looks"), 60, 1)
+    wait_for(lambda: place.debugged(SECOND)["sources"].get("router_health", {}).get("looks"), pause=1)
     assert {"0.0.0.0", "::"} == set(place.debugged(SECOND)["sources"]["rug_api"]["listening"])
 
 
@@ -281,7 +281,7 @@ def by_one(place, _output):
         found = [[each["outcome"] for each in place.machine(base)["history"] if each["event"] == "rebuild" and each["outcome"]] for base in (ONE, SECOND)]
         return found if all(found) else None
 
-    (one,), (other,) = wait_for(steps, 120, 1)
+    (one,), (other,) = wait_for(steps, pause=1)
     assert sorted(each.startswith("on net") for each in (one, other)) == [False, True] and "failed: claimed" in (one, other)
 
 

@@ -62,7 +62,7 @@ class Place:
             states = {agent.host: agent.ha_state for agent in self.lab.sdk.network.routers_hosting_l3_agents(self.router)}
             return held[0] if len(held) == 1 and states.get(held[0].name) == "active" and sorted(states.values()) == ["active", "standby"] else None
 
-        return wait_for(look, 90, 1)
+        return wait_for(look, pause=1)
 
     def standby(self):
         (node,) = [node for node in self.lab.kind("net") if node.name != self.active().name]
@@ -79,7 +79,7 @@ def made(private_network):
 def place(lab, made, tmp_path):
     found = Place(lab, made, tmp_path)
     found.active()
-    wait_for(lambda: found.poll()[0] == "ok", 90, 1)
+    wait_for(lambda: found.poll()[0] == "ok", pause=1)
     return found
 
 
@@ -124,7 +124,7 @@ def test_a_standby_without_keepalived_is_told(place):
         assert health == "degraded" and f"its keepalived does not run on {node.name}" in told
     finally:
         node.sh("pkill -CONT -f -- '[n]eutron-l3-agent'; systemctl restart neutron-l3-agent")
-    wait_for(lambda: place.poll()[0] == "ok", 120, 2)
+    wait_for(lambda: place.poll()[0] == "ok", pause=2)
 
 
 def test_a_node_that_cannot_be_asked_is_told(place):
@@ -227,7 +227,7 @@ def vm(lab, made, tmp_path_factory):
     try:
         compute.wait_for_server(server, wait=180, interval=0.5)
         ssh = ["ssh", "-i", folder / "id", *known.split(), "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", f"root@{ip.floating_ip_address}", "true"]
-        wait_for(lambda: subprocess.run(ssh, capture_output=True, check=False, timeout=30).returncode == 0, 120, 1)
+        wait_for(lambda: subprocess.run(ssh, capture_output=True, check=False, timeout=30).returncode == 0, pause=1)
         yield types.SimpleNamespace(address=port.fixed_ips[0]["ip_address"], floating=ip.floating_ip_address, port=port, variables=told, known=known)
     finally:
         api.delete_ip(ip)

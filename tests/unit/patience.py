@@ -23,7 +23,7 @@ def more_time(first):
         first *= 8
 
 
-def wait_for(condition, timeout=30, pause=0.1):
+def wait_for(condition, timeout=HANG, pause=0.1):
     """Await a condition; its value, or a failure that says what it was."""
     end = time.monotonic() + timeout
     while True:
@@ -40,7 +40,7 @@ def sleeper(word):
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(4321)", word]) as process:
         try:
             shown = pathlib.Path(f"/proc/{process.pid}/cmdline")
-            wait_for(lambda: shown.read_bytes().endswith(word.encode() + b"\0"), HANG, pause=0.01)
+            wait_for(lambda: shown.read_bytes().endswith(word.encode() + b"\0"), pause=0.01)
             yield process
         finally:
             process.kill()

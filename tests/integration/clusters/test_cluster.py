@@ -224,7 +224,7 @@ def test_a_controller_that_is_killed_leaves_what_a_teardown_finds(untouched, con
     more = {"networks": ["cluster-net"], "floating_ip": True, "server_group": {"name": "g", "policy": "soft-anti-affinity"}}
     playing = controller.start("os_cluster", {
         "cloud": "undercloud", "steering": steering(6, **more), "public_key": str(KEY), "session": session})
-    wait_for(lambda: ours(untouched), 60)
+    wait_for(lambda: ours(untouched))
     for each in descendants(playing.pid) if all_of_it else [playing.pid]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
@@ -232,7 +232,7 @@ def test_a_controller_that_is_killed_leaves_what_a_teardown_finds(untouched, con
     gone = run(untouched, state="absent", session=session)
     assert {"servers", "key_pairs", "server_groups"} <= {each["kind"] for each in gone["removed"]}
     # nor does what goes on without its controller make any more
-    wait_for(lambda: not workers(session), 60)
+    wait_for(lambda: not workers(session))
 
 
 def workers(session):
@@ -343,14 +343,14 @@ def test_an_api_that_is_lost_in_the_middle_is_told_with_what_was_made(untouched,
     session, told = str(uuid.uuid4()), []
     building = threading.Thread(target=lambda: told.append(refused(untouched, steering=steering(6), session=session)))
     building.start()
-    wait_for(lambda: ours(untouched), 60)
+    wait_for(lambda: ours(untouched))
     untouched.sh("systemctl stop nova-api")
     try:
         building.join(120)
         lost = refused(untouched, state="absent", session=session)
     finally:
         untouched.sh("systemctl start nova-api")
-        wait_for(lambda: untouched.sh("curl -s -o /dev/null http://$(hostname -i):8774/ && echo up", check=False), 60)
+        wait_for(lambda: untouched.sh("curl -s -o /dev/null http://$(hostname -i):8774/ && echo up", check=False))
     assert told[0].code in ("no_answer", "boot_failed") and told[0].details["session"] == session and len(told[0].details["asked"]) == 6
     assert f"The session {session} has " in told[0].message and told[0].hint == "Tear the session down when the cloud answers again."
     assert lost.code == "no_answer"

@@ -80,10 +80,10 @@ def pacemaker(make_node, image):
         node.sh("printf '[Service]\\nExecStart=/usr/bin/sleep 99999\\n' > /etc/systemd/system/theirs.service; systemctl daemon-reload")
         node.sh("systemctl start corosync pacemaker")
     first = nodes["pcmk1"]
-    wait_for(lambda: "with quorum" in first.sh("crm_mon -1", check=False) and "pcmk1 pcmk2 pcmk3" in first.sh("crm_mon -1"), 180, pause=1)
+    wait_for(lambda: "with quorum" in first.sh("crm_mon -1", check=False) and "pcmk1 pcmk2 pcmk3" in first.sh("crm_mon -1"), pause=1)
     first.sh("crm_attribute --name stonith-enabled --update false")
     first.sh(f"cibadmin --modify --allow-create --scope resources --xml-text '{RESOURCES}'")
-    wait_for(lambda: runs(first, "cache-clone") == set(ADDRESSES) and len(runs(first, "single")) == 1, 120, pause=1)
+    wait_for(lambda: runs(first, "cache-clone") == set(ADDRESSES) and len(runs(first, "single")) == 1, pause=1)
     return nodes
 
 
@@ -108,7 +108,7 @@ def test_a_clone_is_kept_off_this_node_only_and_comes_back(pacemaker, clean):
         # another node hears of it a moment later
         wait_for(lambda: runs(pacemaker["pcmk1"], "cache-clone") == {"pcmk1", "pcmk3"})
         assert answer["proof"]["constraint"] in constraints(node)
-        node.wait_healed(120)
+        node.wait_healed()
         assert "faultline" not in constraints(node)
         wait_for(lambda: runs(node, "cache-clone") == set(ADDRESSES))
         record = node.record(answer["fault"]["id"])
@@ -162,7 +162,7 @@ def test_restart_and_kill_are_brought_back_by_pacemaker(pacemaker):
         answer = call(node, action, CACHE, wait=True, recovery_timeout=90)
         assert answer["proof"]["came_back"]["back"] is True
         assert [str(p["pid"]) for p in answer["proof"]["gone"]] == before.split()
-        wait_for(lambda: runs(node, "cache-clone") == set(ADDRESSES), 60)
+        wait_for(lambda: runs(node, "cache-clone") == set(ADDRESSES))
 
 
 def test_a_cluster_that_would_not_obey_is_told_before_anything_is_touched(pacemaker):
@@ -201,7 +201,7 @@ def minion_node(make_node, image):
     for part in ("master", "minion"):
         node.sh(f"systemd-run -q --unit=salt-{part} --property=KillMode=mixed /opt/salt/bin/salt-{part}")
     node.sh("systemctl enable -q --now memcached")
-    wait_for(lambda: "True" in node.sh("salt -t 5 minion test.ping 2>/dev/null", check=False), 120, pause=1)
+    wait_for(lambda: "True" in node.sh("salt -t 5 minion test.ping 2>/dev/null", check=False), pause=1)
     return node
 
 

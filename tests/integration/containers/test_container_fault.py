@@ -194,14 +194,14 @@ def test_terminate_outlasts_a_restart_of_the_engine_and_gives_the_policy_back_ex
         before = {name: main_pid(kolla, name) for name in ("nova_api", "neutron_server", "nova_api_old")}
         kolla.sh("systemctl restart docker")
         # the others of the node are back, these are not
-        wait_for(lambda: all(main_pid(kolla, name) not in (0, pid) for name, pid in before.items()), 60)
+        wait_for(lambda: all(main_pid(kolla, name) not in (0, pid) for name, pid in before.items()))
         assert {status(kolla, name) for name in given} == {"exited"}
         for fault in faults:
             end(kolla, fault)
         assert {status(kolla, name) for name in given} == {"running"}
         assert {name: policy(kolla, name) for name in given} == given
         assert all(kolla.record(fault)["held"] for fault in faults)
-    wait_for(lambda: kolla.active("kolla-mariadb-container") and page(kolla, 3306) == "hello", 60)
+    wait_for(lambda: kolla.active("kolla-mariadb-container") and page(kolla, 3306) == "hello")
 
 
 def test_terminate_of_a_container_that_a_unit_runs_stops_and_starts_the_unit(kolla):
@@ -314,10 +314,10 @@ def test_a_reboot_in_the_middle_is_swept_at_boot_and_the_policy_is_as_it_was(kol
     assert policy(kolla, "neutron_server") == "no:0"
     # not by docker kill: where cgroup v1 rules, what is frozen inside of a node does not even die with it
     subprocess.run(["docker", "restart", "--time", "60", kolla.container], check=True, capture_output=True)
-    wait_for(lambda: kolla.sh("systemctl is-system-running", check=False) in ("running", "degraded"), 90)
+    wait_for(lambda: kolla.sh("systemctl is-system-running", check=False) in ("running", "degraded"))
     # nothing is set to start this one at boot
     kolla.sh("podman start glance_api")
-    kolla.wait_healed(90)
+    kolla.wait_healed()
     assert {kolla.record(each)["state"] for each in faults} == {"undone"}
     assert policy(kolla, "neutron_server") == "on-failure:5" and page(kolla, 9696) == "hello"
     wait_for(lambda: page(kolla, 18774) == "hello" and page(kolla, 3306) == "hello")
@@ -332,11 +332,11 @@ def test_an_engine_that_is_down_is_told_and_the_undo_is_done_when_it_is_back(kol
         assert down["failure"]["code"] == "engine_down" and "Docker does not answer" in down["msg"] and "systemctl status docker" in down["msg"]
         # Podman's are not Docker's business
         hit(kolla, "glance_api", "freeze", duration=1, wait=True)
-        wait_for(lambda: kolla.record(answer["fault"]["id"])["state"] == "residue", 60)
+        wait_for(lambda: kolla.record(answer["fault"]["id"])["state"] == "residue")
         assert any("Docker does not answer" in words for words in kolla.record(answer["fault"]["id"])["residue"])
     finally:
         kolla.sh("systemctl start docker.socket docker.service kolla-mariadb-container")
-    kolla.wait_healed(90)
+    kolla.wait_healed()
     assert status(kolla, "nova_api") == "running" and policy(kolla, "nova_api") == "unless-stopped:0"
     wait_for(lambda: page(kolla, 3306) == "hello" and page(kolla, 9696) == "hello")
 

@@ -68,7 +68,7 @@ def test_the_fault_s_own_process_killed_heals_at_once(spare):
     answer = spare.fault("memcached", "freeze", duration=300)
     assert set(spare.states(pids).values()) == {"T"}
     spare.sh(f"kill -KILL {timekeeper(spare, answer['fault']['id'])}")
-    spare.wait_healed(10)
+    spare.wait_healed()
     assert "T" not in spare.states(pids).values()
 
 
@@ -76,7 +76,7 @@ def test_a_hanging_timekeeper_is_ended_by_systemd(spare):
     pids = spare.processes("memcached")
     answer = spare.fault("memcached", "freeze", duration=3)
     spare.sh(f"kill -STOP {timekeeper(spare, answer['fault']['id'])}")
-    spare.wait_healed(30)
+    spare.wait_healed()
     assert "T" not in spare.states(pids).values()
 
 
@@ -87,7 +87,7 @@ def test_reboot_in_the_middle_is_swept_at_boot(spare):
         terminated = spare.fault("memcached", "terminate", duration=900)
         assert not spare.active("memcached")
         subprocess.run(["docker", "restart", "--time", "5", spare.container], check=True, capture_output=True)
-        wait_for(lambda: spare.sh("systemctl is-system-running", check=False) in ("running", "degraded"), 60)
+        wait_for(lambda: spare.sh("systemctl is-system-running", check=False) in ("running", "degraded"))
         spare.wait_healed()
         assert spare.record(terminated["fault"]["id"])["state"] == "undone"
         assert spare.active("memcached")
@@ -100,7 +100,7 @@ def test_crash_in_the_middle_is_swept_at_boot(spare):
     unplugged = spare.fault("memcached", "unplug", duration=900)
     subprocess.run(["docker", "kill", spare.container], check=True, capture_output=True)
     subprocess.run(["docker", "start", spare.container], check=True, capture_output=True)
-    wait_for(lambda: spare.sh("systemctl is-system-running", check=False) in ("running", "degraded"), 60)
+    wait_for(lambda: spare.sh("systemctl is-system-running", check=False) in ("running", "degraded"))
     spare.wait_healed()
     for answer in (frozen, unplugged):
         assert spare.record(answer["fault"]["id"])["state"] == "undone"
@@ -122,7 +122,7 @@ X""")
     try:
         spare.sh("python3 /root/die.py", check=False)
         assert set(spare.states(pids).values()) == {"T"} and len(spare.open_faults()) == 1
-        spare.wait_healed(20)
+        spare.wait_healed()
         assert "T" not in spare.states(pids).values()
     finally:
         spare.sh("rm -rf /root/engine /root/die.py")
@@ -156,7 +156,7 @@ X""")
 def test_the_same_fault_twice_heals_with_the_later_deadline(spare, action):
     first = spare.fault("memcached", action, duration=4)
     second = spare.fault("memcached", action, duration=300)
-    wait_for(lambda: first["fault"]["id"] not in spare.open_faults(), 20)
+    wait_for(lambda: first["fault"]["id"] not in spare.open_faults())
     assert spare.record(first["fault"]["id"])["state"] == "undone"
     assert broken(spare, action), "the first undo took the second fault away"
     answer = spare.call("os_fault_undo", {"id": second["fault"]["id"]})
@@ -271,7 +271,7 @@ def test_an_undo_that_fails_stays_open_says_so_and_is_tried_again(spare):
         assert undo.failed and undo["residue"]
         # what stood in the way is gone: the stop hook tries again by itself
         spare.sh("touch /run/may-start")
-        spare.wait_healed(120)
+        spare.wait_healed()
         assert spare.record(answer["fault"]["id"])["state"] == "undone"
     finally:
         spare.sh("touch /run/may-start; pkill -f '^sleep 13579$'; rm -f /run/may-start", check=False)
@@ -403,7 +403,7 @@ def test_a_disk_that_fills_up_while_a_fault_is_open_does_not_stop_its_undo(cramp
         answer = node.fault("memcached", "freeze", duration=5)
         node.sh(f"dd if=/dev/zero of={JOURNAL}/filler bs=1k 2>/dev/null", check=False)
         try:
-            node.wait_healed(30)
+            node.wait_healed()
             assert "T" not in node.states(pids).values()
             assert node.record(answer["fault"]["id"])["state"] == "undone"
         finally:
@@ -436,7 +436,7 @@ def test_without_systemd_two_watchers_keep_the_time_and_each_other(make_node):
         assert node.states([pid]) == {pid: "T"}
         assert len(node.sh(f"pgrep -f '{watchers}'").split()) == 2
         node.sh(f"kill -KILL $(pgrep {which} -f '{watchers}')")
-        node.wait_healed(10)
+        node.wait_healed()
         assert node.states([pid])[pid] != "T"
         wait_for(lambda: node.sh(f"pgrep -f '{watchers}'", check=False) == "")
 

@@ -61,7 +61,7 @@ def test_reboot_one_node_with_mysql(manual):
     said = say(manual.found, "Reboot one node with mysql")
     assert "hits node-1.domain.tld" in said and "booted again" in said
     assert before != born(manual.one)
-    wait_for(lambda: manual.one.active("mariadb") and manual.one.active("rabbitmq-server"), 60)
+    wait_for(lambda: manual.one.active("mariadb") and manual.one.active("rabbitmq-server"))
 
 
 def test_reset_a_node(manual):

@@ -25,9 +25,9 @@ def clocked(clocked_node, clean):
         yield clocked_node
 
 
-def ended(node, answer, timeout=60):
+def ended(node, answer):
     """The record of a fault once it is closed."""
-    wait_for(lambda: answer["fault"]["id"] not in node.open_faults(), timeout)
+    wait_for(lambda: answer["fault"]["id"] not in node.open_faults())
     return node.record(answer["fault"]["id"])
 
 
@@ -40,7 +40,7 @@ def test_a_freeze_comes_at_its_moment_and_ends_by_itself(clocked):
     answer = clocked.fault("memcached", "freeze", at=at, duration=4)
     assert answer["undo"]["state"] == "scheduled" and "injected_at" not in answer.result, answer.output
     assert time.time() < at and answers(clocked)
-    wait_for(lambda: set(clocked.states(clocked.processes("memcached")).values()) == {"T"}, 30)
+    wait_for(lambda: set(clocked.states(clocked.processes("memcached")).values()) == {"T"})
     assert time.time() >= at
     record = ended(clocked, answer)
     assert record["state"] == "undone" and record["held"] is True and record["residue"] == [] and "failure" not in record
@@ -90,7 +90,7 @@ def test_a_reboot_before_the_moment_disarms_it(clocked):
     at = time.time() + 25
     answer = clocked.fault("memcached", "terminate", at=at, duration=60)
     clocked.sh("systemctl reboot", check=False)
-    wait_for(lambda: clocked.sh("systemctl is-system-running", check=False) in ("running", "degraded"), 60)
+    wait_for(lambda: clocked.sh("systemctl is-system-running", check=False) in ("running", "degraded"))
     record = ended(clocked, answer)
     assert record["state"] == "aborted" and record["injected_at"] is None
     wait_for(lambda: time.time() > at + 1)
@@ -113,9 +113,9 @@ def test_a_reboot_comes_at_its_moment_and_the_boot_tells(clocked):
     at = time.time() + 9
     answer = clocked.hit("os_node_fault", {"action": "reboot", "at": at})
     assert answer["undo"]["state"] == "none"
-    wait_for(lambda: not clocked.sh("systemctl is-system-running", check=False).startswith(("running", "degraded")), 30, pause=0.05)
+    wait_for(lambda: not clocked.sh("systemctl is-system-running", check=False).startswith(("running", "degraded")), pause=0.05)
     assert time.time() >= at - 1
-    wait_for(lambda: clocked.sh("systemctl is-system-running", check=False) in ("running", "degraded"), 60)
+    wait_for(lambda: clocked.sh("systemctl is-system-running", check=False) in ("running", "degraded"))
     wait_for(lambda: clocked.sh("systemctl is-active ssh", check=False) == "active")
     told = clocked.call("os_fault_info", {})
     (record,) = [each for each in told["closed"] if each["id"] == answer["fault"]["id"]]

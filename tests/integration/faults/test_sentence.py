@@ -217,10 +217,10 @@ def test_the_controller_dies_and_the_nodes_heal_themselves(cloud):
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
     node = cloud["ctl1"]
-    wait_for(lambda: node.sh(f"ps -o stat= -p {pid(node)}").startswith("T"), 60)
+    wait_for(lambda: node.sh(f"ps -o stat= -p {pid(node)}").startswith("T"))
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    wait_for(lambda: node.sh(f"ps -o stat= -p {pid(node)}").startswith("S"), 30)
+    wait_for(lambda: node.sh(f"ps -o stat= -p {pid(node)}").startswith("S"))
 
 
 @pytest.mark.parametrize("keywords", [{}, {"strategy": "free"}, {"serial": 1}], ids=str)

@@ -355,7 +355,7 @@ def test_a_monitor_outlives_the_controller(on_spare, spare):
     os.killpg(playing.pid, signal.SIGKILL)
     playing.wait()
     # and nobody stops it
-    wait_for(lambda: on_spare.status("ports")["state"] == "ended", 30)
+    wait_for(lambda: on_spare.status("ports")["state"] == "ended")
     _header, samples, end = on_spare.fetch("ports", "status")
     complete(samples, end)
     assert 40 <= end["due"] <= 41
@@ -479,7 +479,7 @@ def nagios(make_node):
     lab = json.loads((LAB / "node-run.json").read_text())
     node = make_node("nagios", recipe={**lab, "image": layer("nagios", NAGIOS, {"lab.conf": ICINGA})})
     node.sh("systemctl start memcached icinga2")
-    wait_for(lambda: "0" in node.sh(f"printf 'GET services\\nColumns: state\\nFilter: has_been_checked = 1\\n\\n' | nc -w 2 -U {LIVESTATUS}", check=False), 60)
+    wait_for(lambda: "0" in node.sh(f"printf 'GET services\\nColumns: state\\nFilter: has_been_checked = 1\\n\\n' | nc -w 2 -U {LIVESTATUS}", check=False))
     return node
 
 
@@ -531,7 +531,7 @@ def test_keystone_through_the_vip_and_on_each_controller(ctl, lab, tmp_path):
             assert auth["password"].encode() not in pathlib.Path(f"/proc/{monitor['pid']}/{place}").read_bytes()
         true = hit(ctl, "keystone", "terminate", 5)
         # its first answers after a start take their time
-        wait_for(lambda: set(outcomes(path, "keystone via ctl1")[-2:]) == {"ok"}, 60)
+        wait_for(lambda: set(outcomes(path, "keystone via ctl1")[-2:]) == {"ok"})
         time.sleep(2)
         _monitor.stop(str(path))
         raw = path.read_bytes()
@@ -556,8 +556,8 @@ def test_a_member_of_galera_and_of_rabbitmq_from_its_host(ctl, lab, watch_on):
     true = hit(ctl, "mariadb", "terminate", 6)
     killed = epoch(ctl.fault("rabbitmq", "kill")["injected_at"])
     rabbit = f"{FOLDER}/rabbit.jsonl"
-    wait_for(lambda: '"failed"' in lab["ctl2"].sh(f"cat {rabbit}") and '"ok"' in lab["ctl2"].sh(f"tail -n 1 {rabbit}"), 120, 1)
-    wait_for(lambda: "Synced" in ctl.sh(f"tail -n 1 {FOLDER}/galera.jsonl"), 60, 1)
+    wait_for(lambda: '"failed"' in lab["ctl2"].sh(f"cat {rabbit}") and '"ok"' in lab["ctl2"].sh(f"tail -n 1 {rabbit}"), pause=1)
+    wait_for(lambda: "Synced" in ctl.sh(f"tail -n 1 {FOLDER}/galera.jsonl"), pause=1)
     samples = host.fetch("galera")[1]
     (begin, end), *more = outages(samples, "galera on ctl1", 1.0)
     # a member that is asked to end leaves the others at once, and takes seconds until it is gone
@@ -577,7 +577,7 @@ def test_a_member_of_galera_and_of_rabbitmq_from_its_host(ctl, lab, watch_on):
 def test_a_rabbitmqctl_that_hangs_hangs_no_monitor(ctl, watch_on):
     host = watch_on(ctl)
     host.start("rabbit", "rabbitmq", rate=0.5, timeout=3, members=3)
-    wait_for(lambda: '"ok"' in ctl.sh(f"cat {FOLDER}/rabbit.jsonl"), 60)
+    wait_for(lambda: '"ok"' in ctl.sh(f"cat {FOLDER}/rabbit.jsonl"))
     hit(ctl, "rabbitmq", "freeze", 8)
     _header, samples, end = host.fetch("rabbit")
     assert end["taken"] == len(samples)

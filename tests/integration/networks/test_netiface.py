@@ -108,7 +108,7 @@ def test_a_bridge_keeps_its_members(wire):
         answer = hit(wire, "disconnect", interface="eth1", duration=300)
         wire.heal(answer)
         assert "master br9" in wire.sh("ip link show eth1")
-        wait_for(lambda: "state forwarding" in wire.sh("bridge link show dev eth1"), 40)
+        wait_for(lambda: "state forwarding" in wire.sh("bridge link show dev eth1"))
     finally:
         wire.sh("ip link set eth1 nomaster; ip link del br9")
 
@@ -199,7 +199,7 @@ def test_the_management_interface_is_cut_after_the_answer_and_the_task_sees_it_h
         wire.command("os_netiface", {"action": "disconnect", "network": "management", "kind": kind, "duration": 6}),
         cwd=ROOT, env=wire._environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )
-    wait_for(lambda: wire.open_faults() and wire.record(wire.open_faults()[0])["state"] == "injected", 30)
+    wait_for(lambda: wire.open_faults() and wire.record(wire.open_faults()[0])["state"] == "injected")
     assert reaches(peer, wire.address) == 0
     output = playing.communicate(timeout=120)[0]
     assert playing.returncode == 0, output
@@ -220,17 +220,17 @@ def test_a_host_that_does_not_come_back_is_an_error_that_says_so(wire):
         del wire.environment["ANSIBLE_TIMEOUT"]
     assert answer.failed and answer["failure"]["code"] == "not_back", answer.output
     assert "has not come back healed" in answer["msg"] and answer["fault"]["id"] in answer["msg"]
-    wait_for(lambda: "foreign" not in wire.sh("nft list tables"), 40)
+    wait_for(lambda: "foreign" not in wire.sh("nft list tables"))
 
 
 def test_the_controller_killed_while_its_way_is_cut_heals_at_the_deadline(wire, peer):
     playing = wire.start("os_netiface", {"action": "disconnect", "network": "management", "duration": 8})
-    wait_for(lambda: wire.open_faults() and wire.record(wire.open_faults()[0])["state"] == "injected", 30)
+    wait_for(lambda: wire.open_faults() and wire.record(wire.open_faults()[0])["state"] == "injected")
     fault_id = wire.open_faults()[0]
     os.killpg(playing.pid, signal.SIGKILL)
     playing.wait()
     assert reaches(peer, wire.address) == 0
-    wire.wait_healed(60)
+    wire.wait_healed()
     assert wire.record(fault_id)["state"] == "undone" and wire.record(fault_id)["held"] is True
     assert reaches(peer, wire.address) == 3
 
@@ -240,7 +240,7 @@ def test_reboot_in_the_middle_leaves_nothing_cut(wires, clean):
     faults = [hit(node, "disconnect", network="storage", kind=kind, duration=900) for kind in ("isolate", "link")]
     subprocess.run(["docker", "kill", node.container], check=True, capture_output=True)
     subprocess.run(["docker", "start", node.container], check=True, capture_output=True)
-    wait_for(lambda: node.sh("systemctl is-system-running", check=False) in ("running", "degraded"), 60)
+    wait_for(lambda: node.sh("systemctl is-system-running", check=False) in ("running", "degraded"))
     node.wait_healed()
     for answer in faults:
         assert node.record(answer["fault"]["id"])["state"] == "undone"
@@ -351,7 +351,7 @@ def test_a_sentence_parts_two_sides(wire, peer, clean):
              json.dumps({"fault": "partition wire node from all nodes for 8 seconds"})],
             cwd=ROOT, env=wire._environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
-        wait_for(lambda: all(node.open_faults() and node.record(node.open_faults()[0])["proof"] for node in (wire, peer)), 60)
+        wait_for(lambda: all(node.open_faults() and node.record(node.open_faults()[0])["proof"] for node in (wire, peer)))
         assert reaches(peer, wire.storage) == 0 and reaches(wire, peer.address) == 0
         output = playing.communicate(timeout=120)[0]
         assert playing.returncode == 0, output

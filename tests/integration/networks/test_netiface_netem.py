@@ -185,7 +185,7 @@ def test_reboot_of_the_guest_in_the_middle_leaves_nothing(guest_vm):
     guest_vm.power_off()
     guest_vm.power_on()
     guest_vm.wait_up()
-    guest_vm.wait_healed(60)
+    guest_vm.wait_healed()
     # what the power cut left on the disk may not say yet that it was injected
     assert guest_vm.record(answer["fault"]["id"])["state"] in ("undone", "aborted")
     assert "7fa1" not in guest_vm.sh("tc qdisc show") and Pinged(guest_vm.address).median < 200

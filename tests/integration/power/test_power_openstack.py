@@ -67,7 +67,7 @@ def guest(machine):
     if left:
         machine.call("os_power", {"action": "undo"})
     assert left == []
-    wait_for(lambda: not keepers(), 10)
+    wait_for(lambda: not keepers())
     assert machine.state == "ACTIVE"
 
 
@@ -76,7 +76,7 @@ def test_poweroff_stops_the_server_until_the_deadline(guest):
     assert guest.state == "SHUTOFF"
     assert answer["proof"]["state"] == "off" and answer["undo"]["state"] == "armed"
     assert answer["targets"][0]["machine"] == "server guest-1 of cloud undercloud"
-    wait_for(lambda: not open_here("guest-1"), 60)
+    wait_for(lambda: not open_here("guest-1"))
     after = record(answer["fault"]["id"])
     assert (after["state"], after["held"], after["residue"]) == ("undone", True, [])
     assert guest.state == "ACTIVE" and guest.actions()[:2] == ["start", "stop"]
@@ -84,10 +84,10 @@ def test_poweroff_stops_the_server_until_the_deadline(guest):
 
 def test_ansible_killed_leaves_no_server_off(guest):
     playing = guest.start("os_power", {"action": "poweroff", "duration": 12, "wait": True})
-    wait_for(lambda: guest.state == "SHUTOFF", 30)
+    wait_for(lambda: guest.state == "SHUTOFF")
     os.killpg(playing.pid, signal.SIGKILL)
     playing.wait()
-    wait_for(lambda: not open_here("guest-1"), 60)
+    wait_for(lambda: not open_here("guest-1"))
     assert guest.state == "ACTIVE"
 
 

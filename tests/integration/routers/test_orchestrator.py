@@ -38,7 +38,7 @@ def start(tmp_path):
 
 def test_it_serves_and_starts_playbooks_where_no_cloud_answers_and_ends_in_order(start):
     found = start()
-    wait_for(lambda: found.report("router_health").get("looks", 0) > 2, 90, 0.5)
+    wait_for(lambda: found.report("router_health").get("looks", 0) > 2, pause=0.5)
     told = found.put("/workers/debug/")[1]
     assert set(told["sources"]) == {"router_health", "rug_api", "neutron_notifications"} and told["routers"] == []
     assert "127.0.0.1:9" in told["sources"]["router_health"]["error"]
@@ -46,7 +46,7 @@ def test_it_serves_and_starts_playbooks_where_no_cloud_answers_and_ends_in_order
     assert found.log.count("the routers cannot be seen") == 1
     assert found.put("/global/debug/enable/") == (200, {"msg": "global debug: all routers; queued", "queued": True, "waiting": 1})
     # the rules have a playbook do it, which says why it cannot
-    wait_for(lambda: "TASK [Change the marks]" in found.log and "failed=1" in found.log, 60, 0.5)
+    wait_for(lambda: "TASK [Change the marks]" in found.log and "failed=1" in found.log, pause=0.5)
     found.stop()
     assert found.process.returncode == 0 and "Traceback" not in found.log
 
@@ -59,5 +59,5 @@ def test_it_serves_and_starts_playbooks_where_no_cloud_answers_and_ends_in_order
 ])
 def test_a_wrong_variable_ends_it_with_its_name(start, variables, text):
     found = start(**variables)
-    wait_for(lambda: found.process.poll() is not None, 90, 0.5)
+    wait_for(lambda: found.process.poll() is not None, pause=0.5)
     assert text in found.log and "secret" not in found.log

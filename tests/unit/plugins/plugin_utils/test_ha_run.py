@@ -505,7 +505,7 @@ def test_the_guard_heals_when_the_playbook_goes_and_notes_it(run):
     assert not healed.exists()
     playbook.kill()
     playbook.wait()
-    wait_for(lambda: run.head()["state"] != "running", HANG)
+    wait_for(lambda: run.head()["state"] != "running")
     head = run.head()
     assert head["state"] == "aborted" and head["aborted"]["reason"] == "The run was interrupted." and healed.exists()
 
@@ -522,5 +522,5 @@ def test_the_guard_tries_again_to_reach_a_host(tmp_path, monkeypatch, fails, cod
 def test_the_guard_of_a_run_that_has_ended_does_nothing(run):
     run.end()
     guard = _guard.start(run.path, os.getpid(), _guard.started(os.getpid()), ["/bin/false"], dict(os.environ), time.time() + 2 * HANG)
-    wait_for(lambda: _guard.started(guard) is None, HANG)
+    wait_for(lambda: _guard.started(guard) is None)
     assert (run.path / "guard.log").read_text() == "" and run.head()["state"] == "finished"
