@@ -6,19 +6,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
 import shlex
 import subprocess
+import tempfile
 import time
 
 import pytest
 import yaml
 from lab_manual import Cloud
-from lab_nodes import LAB, PASSWORD, ROOT, Node, layer, wait_for
+from lab_nodes import LAB, PASSWORD, ROOT, Node, layer, wait_for, with_memcached
 from lab_vms import Hypervisor, Vm
 from lab_wires import STORAGE
+from patience import HANG
 from warm_ansible import run_ansible
 
 
@@ -51,11 +54,15 @@ def pytest_collection_modifyitems(items):
     items[:] = ours + [item for item in items if here not in item.path.parents]
 
 
+_FAILED = pytest.StashKey[bool]()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     """With a test that failed on a virtual machine, what the machine last wrote on its console, and where its processor is."""
     report = yield
     if report.failed:
+        item.stash[_FAILED] = True
         for vm in {id(each): each for each in item.funcargs.values() if isinstance(each, Vm)}.values():
             report.sections.append((f"console of {vm.domain}", vm.console()))
             report.sections.append((f"processor of {vm.domain}", vm.processor()))
@@ -67,16 +74,23 @@ def lab():
     """The three nodes of the lab that is up, by name."""
     if not (LAB / "os-faults.yaml").exists():
         pytest.fail("the lab is not up: run `make lab` first", pytrace=False)
-    nodes = yaml.safe_load((LAB / "inventory.yml").read_text())["all"]["hosts"]
-    return {name: Node(name, f"faultline-{name}", LAB / "os-faults.yaml", var["ansible_host"]) for name, var in nodes.items()}
+    hosts = yaml.safe_load((LAB / "inventory.yml").read_text())["all"]["hosts"]
+    nodes = {name: Node(name, f"faultline-{name}", LAB / "os-faults.yaml", var["ansible_host"]) for name, var in hosts.items()}
+    for node in nodes.values():
+        # a run before may have been ended in the middle of a test
+        node.spoiled = True
+    return nodes
 
 
 @pytest.fixture(scope="session")
 def make_node(lab, tmp_path_factory):
-    """make_node(name, *docker options): one more node of the lab's image, or of another recipe; gone at the end."""
+    """make_node(name, *docker options): one more node of the lab's image, or of another recipe; gone at the end.
+
+    furnish(node): what else it gets once it is up; a node with it is thrown away when a test on it has failed, and made anew.
+    """
     made = []
 
-    def make(name, *options, boots=True, recipe=None):
+    def make(name, *options, boots=True, recipe=None, furnish=None):
         recipe = recipe or json.loads((LAB / "node-run.json").read_text())
         # workers run side by side
         container = f"faultline-test-{name}{os.environ.get('PYTEST_XDIST_WORKER', '')}"
@@ -88,7 +102,7 @@ def make_node(lab, tmp_path_factory):
         command = [*recipe["argv"], "--name", container, "--hostname", name, *options, recipe["image"]]
         if not boots:
             command += ["sh", "-c", "mkdir -p /run/sshd && /usr/local/sbin/faultline-node && exec /usr/sbin/sshd -D"]
-        subprocess.run(command, check=True, capture_output=True)
+        _run(command)
         made.append(container)
         address = subprocess.run(
             ["docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", container],
@@ -96,9 +110,6 @@ def make_node(lab, tmp_path_factory):
         ).stdout.split()[0]
         folder = tmp_path_factory.mktemp(name)
         node = Node(name, container, folder / "inventory.yml", address)
-        wait_for(lambda: node.sh("cat /etc/ssh/ssh_host_ed25519_key.pub", check=False).startswith("ssh-"))
-        key = " ".join(node.sh("cat /etc/ssh/ssh_host_ed25519_key.pub").split()[:2])
-        (folder / "known_hosts").write_text(f"{address} {key}\n")
         known = shlex.quote(str(folder / "known_hosts"))
         host = {
             "ansible_host": address, "ansible_user": "root", "ansible_ssh_private_key_file": str(LAB / "id_ed25519"),
@@ -106,8 +117,26 @@ def make_node(lab, tmp_path_factory):
             "ansible_python_interpreter": "/usr/bin/python3",
         }
         (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": {name: host}}}))
-        if boots:
-            wait_for(lambda: node.sh("systemctl is-system-running", check=False) in ("running", "degraded"))
+
+        def wait_up():
+            wait_for(lambda: node.sh("cat /etc/ssh/ssh_host_ed25519_key.pub", check=False).startswith("ssh-"))
+            key = " ".join(node.sh("cat /etc/ssh/ssh_host_ed25519_key.pub").split()[:2])
+            (folder / "known_hosts").write_text(f"{address} {key}\n")
+            if boots:
+                node.wait_booted()
+            if furnish:
+                furnish(node)
+
+        def renew():
+            _run(["docker", "rm", "--force", "--volumes", container])
+            for path in pathlib.Path(os.environ["ANSIBLE_SSH_CONTROL_PATH_DIR"]).iterdir():
+                # it leads to the node that is gone, or another one is made
+                path.unlink(missing_ok=True)
+            _run(command)
+            wait_up()
+
+        wait_up()
+        node.renew = renew if furnish else None
         return node
 
     with pytest.MonkeyPatch.context() as patch:
@@ -116,6 +145,11 @@ def make_node(lab, tmp_path_factory):
         yield make
     for container in made:
         subprocess.run(["docker", "rm", "--force", "--volumes", container], capture_output=True, check=False)
+
+
+def _run(argv):
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
 
 
 @pytest.fixture(scope="session")
@@ -166,29 +200,36 @@ def nova(make_node):
     return node
 
 
+@pytest.fixture
+def sockets():
+    """A folder whose path is short enough for that of a Unix socket (108 bytes)."""
+    with tempfile.TemporaryDirectory(prefix="fl-", ignore_cleanup_errors=True) as folder:
+        yield pathlib.Path(folder)
+
+
 @pytest.fixture(scope="session")
 def spare_node(make_node):
     """A node of our own with memcached, for what would disturb the cloud."""
     # docker turns IPv6 off where its network has none
-    node = make_node("spare", "--sysctl=net.ipv6.conf.all.disable_ipv6=0")
-    node.sh("systemctl enable -q --now memcached")
-    return node
+    return make_node("spare", "--sysctl=net.ipv6.conf.all.disable_ipv6=0", furnish=with_memcached)
 
 
 @pytest.fixture(scope="module")
 def wires(make_node):
     """Two nodes that share both networks of the lab, in one inventory."""
-    hosts, nodes = {}, []
-    for name in ("wire", "peer"):
-        node = make_node(name, "--sysctl=net.ipv6.conf.all.disable_ipv6=0")
+    def furnish(node):
         node.plug("faultline-storage")
         node.storage = node.sh("ip -4 -o address show dev eth1").split()[3].split("/")[0]
+        # the kernel keeps these tables once they were there
+        node.sh("iptables-legacy -n -L >/dev/null", check=False)
+
+    hosts, nodes = {}, []
+    for name in ("wire", "peer"):
+        node = make_node(name, "--sysctl=net.ipv6.conf.all.disable_ipv6=0", furnish=furnish)
         hosts.update(yaml.safe_load(pathlib.Path(node.inventory).read_text())["all"]["hosts"])
         hosts[name]["faultline_networks"] = {
             "management": {"interface": "eth0", "address": node.address}, "storage": {"cidr": STORAGE, "address": node.storage},
         }
-        # the kernel keeps these tables once they were there
-        node.sh("iptables-legacy -n -L >/dev/null", check=False)
         nodes.append(node)
     for node in nodes:
         pathlib.Path(node.inventory).write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
@@ -223,29 +264,36 @@ def ctl(lab, clean):
 
 
 @pytest.fixture
-def clean():
-    """clean(node): a context that compares the node before and after."""
+def clean(request):
+    """clean(node): a context that compares the node before and after, and fails if anything of ours is left or anything is destroyed.
 
-    class Clean:
-        def __init__(self, node):
-            self.node = node
+    A node on which the test fails is made anew before the next test, or mended at once where others use it too.
+    """
+    @contextlib.contextmanager
+    def compared(node):
+        node.make_good()
+        assert node.open_faults() == []
+        # an address that the kernel still looks for others of is another line in a snapshot a moment later
+        wait_for(lambda: "tentative" not in node.sh("ip -6 address"))
+        before, good = node.snapshot(), False
+        try:
+            yield node
+            if not request.node.stash.get(_FAILED, False):
+                difference = _settled(before, node)
+                assert difference == {}
+                good = True
+        finally:
+            if not good:
+                node.spoiled = True
+                if not node.renew:
+                    node.make_good()
 
-        def __enter__(self):
-            assert self.node.open_faults() == []
-            # an address that the kernel still looks for others of is another line in a snapshot a moment later
-            wait_for(lambda: "tentative" not in self.node.sh("ip -6 address"))
-            self.before = self.node.snapshot()
-            return self.node
+    return compared
 
-        def __exit__(self, kind, value, traceback):
-            # what a fault had hit may take a moment to be as before; a busy emulated machine takes long for each look
-            settled = time.monotonic() + 60
-            left = {}
-            while kind is None and (left := self.before.difference(self.node.snapshot())) and time.monotonic() < settled:
-                time.sleep(0.5)
-            if kind is not None or left:
-                # the next test must not suffer from this one
-                self.node.call("os_fault_undo", {"all": True})
-            assert not left, left
 
-    return Clean
+def _settled(before, node):
+    """How a node differs from before: what a fault had hit may take a moment to be as it was."""
+    end = time.monotonic() + HANG
+    while (difference := before.difference(node.snapshot(), node.named)) and time.monotonic() < end:
+        time.sleep(0.5)
+    return difference

@@ -25,37 +25,40 @@ class Cloud:
 
     def __init__(self, folder, make_node, make_vm):
         self.folder = folder
+        # name -> lines of the file that knows the keys of all hosts
+        self._known = {}
         self.two = make_vm("node-2", wait=False)
-        self.one = self._node_one(make_node("node-1"))
-        self.three = self._node_three(make_node("node-3", recipe=lab_engines.recipe()))
+        self.one = make_node("node-1", furnish=self._furnish_one)
+        self.three = make_node("node-3", recipe=lab_engines.recipe(), furnish=self._furnish_three)
         self.two.wait_up()
+        self._know(self.two, self.two.address)
         self.found = self._discovered("os-faults.yaml", self.one.address)
         self.found_over_storage = self._discovered("os-faults-storage.yaml", self.one.storage)
 
-    @staticmethod
-    def _node_one(node):
+    def _furnish_one(self, node):
         node.plug("faultline-storage")
         node.storage = node.sh("ip -4 -o address show dev eth1").split()[3].split("/")[0]
         node.sh("systemctl enable -q --now mariadb; systemctl enable -q --now rabbitmq-server")
-        return node
+        self._know(node, node.address, node.storage)
 
-    @staticmethod
-    def _node_three(node):
+    def _furnish_three(self, node):
         lab_engines.start(node)
         lab_engines.docker_run(node, "nova_api", "--restart unless-stopped", port=8774)
         lab_engines.docker_run(node, "neutron_api", program="neutron-server", port=9696)
         lab_engines.docker_run(node, "neutron_ovs_agent", program="heat-api", port=8004)
-        return node
+        self._know(node, node.address)
+
+    def _know(self, node, *addresses):
+        """A node that was made anew has another key."""
+        line = (pathlib.Path(node.inventory).parent / "known_hosts").read_text()
+        self._known[node.name] = "".join(line.replace(node.address, address) for address in addresses)
+        (self.folder / "known_hosts").write_text("".join(self._known.values()))
 
     def _file(self, name, address):
         """An os-faults file in which node-1 is reached at this address."""
         def node(node, fqdn, ip, key, **also):
             return {"ip": ip, "fqdn": fqdn, "auth": {"username": "root", "private_key_file": str(key / "id_ed25519")}, **also}
 
-        keys = {each.address: self._known(each) for each in (self.one, self.two, self.three)}
-        keys[address] = keys[self.one.address].replace(self.one.address, address)
-        known = self.folder / "known_hosts"
-        known.write_text("".join(keys.values()))
         path = self.folder / name
         path.write_text(yaml.safe_dump({
             "cloud_management": {"driver": "universal"},
@@ -68,13 +71,9 @@ class Cloud:
                 name: {"driver": "docker_container", "args": {"container_name": name}} for name in ("neutron_api", "neutron_ovs_agent")
             },
             "power_managements": [{"driver": "libvirt", "args": {"connection_uri": self.two.lab.uri}}],
-            "faultline": {"known_hosts": str(known), "networks": {"management": "10.71.0.0/16", "storage": "10.72.0.0/16"}},
+            "faultline": {"known_hosts": str(self.folder / "known_hosts"), "networks": {"management": "10.71.0.0/16", "storage": "10.72.0.0/16"}},
         }))
         return path
-
-    @staticmethod
-    def _known(node):
-        return (pathlib.Path(node.inventory).parent / "known_hosts").read_text()
 
     def _discovered(self, name, address):
         output = self.folder / f"found-{name}"

@@ -16,13 +16,26 @@ import subprocess
 import tempfile
 
 import residue
-from patience import wait_for
+from patience import HANG, wait_for
 from warm_ansible import ROOT, run_ansible
 
 LAB = ROOT / ".lab"
 JOURNAL = "/var/lib/faultline"
+# seconds of a fault that the test itself ends: longer than any wait, so that none is ended by its deadline
+LONG = 2 * HANG
 # of the small OpenStack that tests bring up (nova.yml)
 PASSWORD = "for-tests-only"
+# what a test that failed may have left besides faults: stopped processes, masked units, services that do not run
+_MEND = r"""
+ps -eo pid=,stat= | awk '$2 ~ /^T/ {print $1}' | xargs -r kill -CONT
+[ -d /run/systemd/system ] || exit 0
+find /run/systemd/system.control -lname /dev/null -delete 2>/dev/null
+systemctl daemon-reload
+systemctl reset-failed
+for unit in $(systemctl list-unit-files --state=enabled --type=service --no-legend | awk '{print $1}'); do
+    [ "$(systemctl show -p Type --value "$unit")" = oneshot ] || systemctl is-active -q "$unit" || systemctl start "$unit"
+done
+"""
 
 
 @contextlib.contextmanager
@@ -71,7 +84,12 @@ class Answer:
 
 
 class Node:
-    """One node. inventory: a file that knows it; container: its name for docker."""
+    """One node. inventory: a file that knows it; container: its name for docker.
+
+    renew: what makes it anew, where it is thrown away after a test that failed; if None, it is mended instead.
+    spoiled: whether it may be as a test has left it that failed.
+    named: the services that tests have named so far.
+    """
 
     def __init__(self, name, container, inventory, address, environment=None):
         self.name = name
@@ -79,11 +97,14 @@ class Node:
         self.inventory = str(inventory)
         self.address = address
         self.environment = {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal", **(environment or {})}
+        self.renew = None
+        self.spoiled = False
+        self.named = set()
 
     def sh(self, command, check=True):
         """Run a shell command on the node, past SSH and Ansible; its output."""
         done = subprocess.run(
-            ["docker", "exec", self.container, "bash", "-c", command], capture_output=True, text=True, timeout=120, check=False,
+            ["docker", "exec", self.container, "bash", "-c", command], capture_output=True, text=True, timeout=HANG, check=False,
         )
         assert not check or done.returncode == 0, f"{command!r} on {self.name}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
@@ -91,6 +112,7 @@ class Node:
     def command(self, module, args, *options):
         """The command line of an ad-hoc call, as a user types it."""
         given = ["-a", json.dumps(args)] if args else []
+        self.named |= {args[key] for key in ("service", "linux_service") if key in args}
         return ["ansible", "-i", self.inventory, self.name, "-m", f"faultline.openstack.{module}", *given, *options]
 
     def _environment(self):
@@ -126,8 +148,9 @@ class Node:
         return answer
 
     def fault(self, service, action, *options, **args):
-        """os_service_fault that has to succeed; its Answer."""
-        return self.hit("os_service_fault", {"service": service, "action": action, **args}, *options)
+        """os_service_fault that has to succeed; its Answer. One that waits may take long for its undo, or for the service to come back."""
+        patience = {"wait_timeout": HANG, "recovery_timeout": HANG} if args.get("wait") else {}
+        return self.hit("os_service_fault", {"service": service, "action": action, **patience, **args}, *options)
 
     def refused(self, service, action, *options, **args):
         """os_service_fault that has to fail; its Answer."""
@@ -141,12 +164,53 @@ class Node:
     def open_faults(self):
         return [name[:-5] for name in self.sh(f"ls {JOURNAL}/open 2>/dev/null", check=False).split() if name.endswith(".json")]
 
+    def faults(self):
+        """The IDs of all faults, open and closed."""
+        return {name[:-5] for name in self.sh(f"ls {JOURNAL}/open {JOURNAL}/closed 2>/dev/null", check=False).split() if name.endswith(".json")}
+
+    def begin(self, module, args):
+        """An ad-hoc call in the background; its process, and the ID of its fault once that is proven."""
+        before = self.faults()
+        playing = self.start(module, args)
+        (fault_id,) = wait_for(lambda: self.faults() - before)
+        wait_for(lambda: self.record(fault_id)["proof"])
+        return playing, fault_id
+
+    def clock(self):
+        """Its own, in epoch seconds."""
+        return float(self.sh("date +%s.%N"))
+
     def record(self, fault_id):
         """A journal's record, open or closed."""
         return json.loads(self.sh(f"cat {JOURNAL}/open/{fault_id}.json 2>/dev/null || cat {JOURNAL}/closed/{fault_id}.json"))
 
     def wait_healed(self):
         wait_for(lambda: not self.open_faults())
+
+    def wait_booted(self):
+        """Until its system is up."""
+        wait_for(lambda: self.sh("systemctl is-system-running", check=False) in ("running", "degraded"))
+
+    def restart(self, *, crash=False):
+        """Boot it again, as a reboot or as a crash does."""
+        for words in ([["kill"], ["start"]] if crash else [["restart", "--time", "5"]]):
+            subprocess.run(["docker", *words, self.container], check=True, capture_output=True)
+        self.wait_booted()
+
+    def make_good(self):
+        """End what a test that failed may have left; nothing where there is nothing."""
+        if not self.spoiled and not self.open_faults():
+            return
+        if self.renew:
+            self.renew()
+        else:
+            self.mend()
+        self.spoiled = False
+
+    def mend(self):
+        """Undo all faults, and have the services run that are to run."""
+        self.call("os_fault_undo", {"all": True})
+        self.sh(_MEND, check=False)
 
     def processes(self, unit):
         """PIDs of a unit, from systemd's own mouth."""
@@ -173,3 +237,8 @@ class Node:
     def snapshot(self):
         """How the node is, for the residue oracle; past SSH, which a fault may have broken."""
         return residue.Snapshot(self.sh)
+
+
+def with_memcached(node):
+    """What most nodes of tests are furnished with."""
+    node.sh("systemctl enable -q --now memcached")

@@ -4,8 +4,9 @@
 
 """The residue oracle: everything about a host that a fault could leave changed, as lines, one thing each.
 
-A test takes the lines before and after: what appeared is residue, what is gone was destroyed. Lines say how things are, never how
-often or since when, so that two looks at an untouched host give the same lines.
+A test takes the lines before and after. What is ours has to be the same: what appeared is residue, what is gone was destroyed. Of the rest,
+which others change as they like, only what was there before has to be there still. Lines say how things are, never how often or since when,
+so that two looks at an untouched host give the same lines.
 """
 
 from __future__ import annotations
@@ -20,16 +21,21 @@ SCRIPT = r"""
 # kinds of things that this host lacks say nothing
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# systemd hears late of what engines mount, which is below
+# systemd hears late of what engines mount, which is below; a unit that is stopped is none
 if [ -d /run/systemd/system ]; then
-    systemctl list-units --all --plain --no-legend --type=service,socket,timer,mount,scope |
-        awk '$1 !~ /^(session-|user|systemd-|run-|init\.scope|docker-|libpod-|var-lib-(containers|docker)-)/ {print "unit", $1, $3, $4}'
+    { ls /usr/lib/systemd/system /lib/systemd/system 2>/dev/null; echo --
+      systemctl list-units --all --plain --no-legend --type=service,socket,timer,mount,scope; } | awk '
+        !listed { if ($1 == "--") listed = 1; else packaged[$1]; next }
+        $1 ~ /^(session-|user|systemd-|run-|init\.scope|docker-|libpod-|var-lib-(containers|docker)-)/ || $3 == "inactive" { next }
+        { file = $1; sub(/@.*\./, "@.", file)
+          print "unit", ($1 in packaged || file in packaged || $1 ~ /\.(mount|scope)$/ ? "package" : "node"), $1, $3, $4 }'
     find /etc/systemd /run/systemd -path '*/system*' -lname /dev/null 2>/dev/null | sed 's/^/masked /'
 fi
 ps -eo pid=,stat=,args= | awk '$2 ~ /^[Tt]/ {print "stopped", $0}'
 
 # Docker's own resolver at 127.0.0.11 changes its ports
-has nft && nft list ruleset | grep -vF 127.0.0.11 | sed -E 's/ (packets|bytes) [0-9]+//g; s/^/nft /'
+has nft && nft list ruleset | grep -vF 127.0.0.11 | sed -E 's/ (packets|bytes) [0-9]+//g' |
+    awk '/^#/ { next } /^table/ { table = $2 " " $3 } { print "nft", table, $0 }'
 # a table that is there and empty is one that somebody has looked at
 for each in iptables-legacy ip6tables-legacy ebtables-legacy; do
     has $each-save && $each-save 2>/dev/null | grep -E '^-A|^:.* DROP' | sed -E "s/\[[0-9]+:[0-9]+\]//; s/^/$each /"
@@ -74,6 +80,35 @@ find /var/lib/faultline/open /var/lib/faultline/lock.d -mindepth 1 2>/dev/null |
 """
 
 
+# these kinds of lines are nobody else's on a node, nor are those with this word: our tables, units, mounts
+_OUR_KINDS, _OUR_WORD = {"masked", "stopped", "cgroup", "file", "journal"}, "faultline"
+# a node's own links, and those that faults make
+_OUR_LINKS = re.compile(r"(eth\d|en[opsx]\w|flt)[\w.-]*|lo")
+# those of engines, whose states follow their containers, and those that come and go with containers and with the kernel's tunnel modules
+_ENGINE_LINKS = re.compile(r"docker\d+|podman\d+|cni\S*|br-[0-9a-f]{12}")
+_PASSING_LINKS = re.compile(r"veth\S*|tunl\d+|sit\d+|gre(tap)?\d+|erspan\d+|ip6?_vti\d+|ip6(tnl|gre)\d+")
+# kind of line -> where its link stands
+_AT_BEGIN, _BEHIND_DEV = re.compile(r"^([^ :@]+)"), re.compile(r"\bdev (\S+)")
+_LINK = {
+    **dict.fromkeys(("link", "address", "class", "filter"), _AT_BEGIN), **dict.fromkeys(("qdisc", "route", "neighbour", "nexthop"), _BEHIND_DEV),
+}
+
+
+def _link(kind, rest):
+    """The link that a line tells of, or None."""
+    found = kind in _LINK and _LINK[kind].search(rest)
+    return found[1] if found else None
+
+
+def _unit(rest):
+    """(who made it, name, state) of a line of a unit."""
+    return rest.split(" ", 2)
+
+
+def _mount_point(rest):
+    return rest.split(" ")[1]
+
+
 class Snapshot:
     """How a host is now: lines, and how far its clock is from ours (seconds)."""
 
@@ -88,9 +123,58 @@ class Snapshot:
         ended = time.time()
         self.offset, self.vague = told - (began + ended) / 2, (ended - began) / 2
 
-    def difference(self, after):
-        """{appeared, gone} between this and a later snapshot; {} when the host is as it was."""
-        appeared, gone = sorted(after.lines - self.lines), sorted(self.lines - after.lines)
+    def difference(self, after, named=()):
+        """{appeared, gone} between this and a later snapshot; {} when nothing of ours is left and nothing is destroyed.
+
+        named: the services that the test is about; their units are as ours.
+        """
+        links = {_link("link", rest) for rest in self._rests("link")}
+        links -= _others(links)
+        points = {_mount_point(rest) for rest in self._rests("mount")}
+
+        def ours(line):
+            kind, _space, rest = line.partition(" ")
+            link = _link(kind, rest)
+            if kind in _OUR_KINDS or _OUR_WORD in line:
+                return True
+            if kind == "unit":
+                made_by, name, _state = _unit(rest)
+                return made_by == "node" or name.rpartition(".")[0] in named
+            if kind == "mount":
+                return _mount_point(rest) in points
+            return bool(link) and (link in links or bool(_OUR_LINKS.fullmatch(link)))
+
+        appeared = sorted(filter(ours, after.lines - self.lines))
+        still = after.lines | {_there(line) for line in after.lines} | {None}
+        gone = sorted(line for line in self.lines - after.lines if (line if ours(line) else _what_stays(line)) not in still)
         if abs(after.offset - self.offset) > self.CLOCK_TOLERANCE + self.vague + after.vague:
             appeared.append(f"clock moved by {after.offset - self.offset:+.1f} s")
         return {"appeared": appeared, "gone": gone} if appeared or gone else {}
+
+    def _rests(self, kind):
+        return [line.partition(" ")[2] for line in self.lines if line.startswith(kind + " ")]
+
+
+def _others(links):
+    return {link for link in links if _ENGINE_LINKS.fullmatch(link) or _PASSING_LINKS.fullmatch(link)}
+
+
+def _there(line):
+    """That a unit is active or a link is there, in whatever state."""
+    kind, _space, rest = line.partition(" ")
+    if kind == "unit":
+        made_by, name, state = _unit(rest)
+        return f"unit {made_by} {name} active" if state.startswith("active ") else None
+    return f"link {_link(kind, rest)}" if kind == "link" else None
+
+
+def _what_stays(line):
+    """What of a line that is not ours has to be there still: all of it, that it is there at all, or None."""
+    kind, _space, rest = line.partition(" ")
+    link = _link(kind, rest)
+    if link and _others({link}):
+        return _there(line) if _ENGINE_LINKS.fullmatch(link) else None
+    # a socket that is connected to or a timer that has run is as good as before, and what runs once has an end
+    if kind == "unit" and not line.endswith(".service active running"):
+        return _there(line)
+    return line

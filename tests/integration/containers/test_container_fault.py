@@ -30,9 +30,7 @@ def kolla_node(lab, make_node):
     """A node with both engines, and containers with Kolla's names."""
     # an address that is not given to another node while this one boots; the lab's own begin at 10
     address = lab["ctl1"].address.rpartition(".")[0] + ".9"
-    node = make_node("kolla", f"--ip={address}", recipe=lab_engines.recipe())
-    lab_engines.furnish(node)
-    return node
+    return make_node("kolla", f"--ip={address}", recipe=lab_engines.recipe(), furnish=lab_engines.furnish)
 
 
 @pytest.fixture

@@ -9,14 +9,12 @@ from __future__ import annotations
 import time
 
 import pytest
-from lab_nodes import wait_for
+from lab_nodes import wait_for, with_memcached
 
 
 @pytest.fixture(scope="module")
 def clocked_node(make_node):
-    node = make_node("clocked")
-    node.sh("systemctl enable -q --now memcached")
-    return node
+    return make_node("clocked", furnish=with_memcached)
 
 
 @pytest.fixture

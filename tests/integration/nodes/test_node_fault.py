@@ -13,7 +13,7 @@ import socket
 import subprocess
 
 import pytest
-from lab_nodes import wait_for
+from lab_nodes import wait_for, with_memcached
 
 SSHD = "pgrep -o -x sshd"
 
@@ -23,9 +23,7 @@ def boxed_node(make_node):
     """A node with limits of its own: memory, processes, and a small filesystem."""
     # docker may give another address after a reboot, unless it is told which
     limits = ("--memory=400m", "--memory-swap=400m", "--pids-limit=300", "--tmpfs=/data:size=64m,nr_inodes=3000")
-    node = make_node("boxed", "--ip=10.71.200.50", *limits)
-    node.sh("systemctl enable -q --now memcached")
-    return node
+    return make_node("boxed", "--ip=10.71.200.50", *limits, furnish=with_memcached)
 
 
 @pytest.fixture

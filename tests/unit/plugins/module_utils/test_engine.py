@@ -215,6 +215,24 @@ def test_residue_keeps_the_journal_open_until_an_undo_succeeds():
 
 
 @needs_root
+@pytest.mark.parametrize("early", [False, True])
+def test_a_fault_that_something_else_ended_early_is_told(monkeypatch, early):
+    def time_passes(condition, seconds, pause=0.1):
+        for record in _journal.open_records():
+            World.broken = not early
+            _runner.undo(record["id"])
+        return condition()
+
+    monkeypatch.setattr(_proc, "wait_until", time_passes)
+    if not early:
+        assert _engine.perform(Break(), duration=300, wait=True)["undo"]["held"] is True
+        return
+    with pytest.raises(FaultlineError, match="did not last until its deadline; something else ended it early") as told:
+        _engine.perform(Break(), duration=300, wait=True)
+    assert told.value.code == "not_held" and told.value.details["undo"]["state"] == "undone" and told.value.details["residue"] == []
+
+
+@needs_root
 def test_the_sweeper_undoes_only_what_an_earlier_boot_left(monkeypatch):
     old = _engine.perform(Break(), duration=300)["fault"]["id"]
     assert _runner.sweep() == 0 and World.broken
