@@ -264,6 +264,15 @@ def ctl(lab, clean):
 
 
 @pytest.fixture
+def cloud(lab, clean):
+    """The three nodes; the test fails if it leaves anything behind on any of them."""
+    with contextlib.ExitStack() as stack:
+        for node in lab.values():
+            stack.enter_context(clean(node))
+        yield lab
+
+
+@pytest.fixture
 def clean(request):
     """clean(node): a context that compares the node before and after, and fails if anything of ours is left or anything is destroyed.
 

@@ -13,6 +13,7 @@ import lab_engines
 import yaml
 from lab_nodes import LAB, ROOT
 from lab_vms import FOLDER as VMS
+from patience import HANG
 from warm_ansible import run_ansible
 
 
@@ -91,4 +92,5 @@ def play(name, config, **variables):
 
 
 def say(config, sentence):
-    return play("disrupt", config, fault=sentence)
+    """The playbook disrupt; what is hit may take long to be back."""
+    return play("disrupt", config, fault=sentence, wait_timeout=HANG, recovery_timeout=HANG)

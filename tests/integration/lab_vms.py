@@ -18,6 +18,7 @@ import libvirt
 import libvirt_qemu
 import yaml
 from lab_nodes import ROOT, Node, one_at_a_time, wait_for
+from patience import HANG
 from warm_ansible import run_ansible
 
 FOLDER = ROOT / ".lab-vm"
@@ -67,7 +68,7 @@ class Vm(Node):
         if self.state != "shut off":
             self.virsh("destroy", self.domain)
 
-    def ssh(self, command, check=True, timeout=20):
+    def ssh(self, command, check=True, timeout=HANG):
         """Run a command over SSH; its output."""
         known = self.inventory.replace("inventory.yml", "known_hosts")
         done = subprocess.run(
@@ -90,7 +91,7 @@ class Vm(Node):
 
     def _by_agent(self, command):
         started = self._agent("guest-exec", **{"path": "/bin/bash", "arg": ["-c", command], "capture-output": True})
-        end = time.monotonic() + 120
+        end = time.monotonic() + HANG
         while True:
             told = self._agent("guest-exec-status", pid=started["pid"])
             if told["exited"]:

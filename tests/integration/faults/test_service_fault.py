@@ -6,23 +6,40 @@
 
 from __future__ import annotations
 
+import re
 import socket
 
 import pytest
+from lab_nodes import LONG, wait_for
+from patience import HANG
 
 
-def ask_memcached(channel):
-    """What memcached answers on an open connection within a second, or None."""
-    channel.settimeout(1)
-    try:
-        channel.sendall(b"version\r\n")
-        return channel.recv(100)
-    except TimeoutError:
-        return None
+def connected(node, port, timeout=HANG):
+    return socket.create_connection((node.address, port), timeout=timeout)
+
+
+def answered(channel):
+    """What memcached answers on an open connection."""
+    channel.settimeout(HANG)
+    channel.sendall(b"version\r\n")
+    return channel.recv(100)
+
+
+def dropped(node, table):
+    """Packets that the rules of this table have dropped so far."""
+    return sum(map(int, re.findall(r"counter packets (\d+)", node.sh(f"nft list table inet {table}"))))
+
+
+def main_pid(node, unit):
+    return int(node.sh(f"systemctl show -p MainPID --value {unit}"))
+
+
+def restarts(node, unit):
+    return int(node.sh(f"systemctl show -p NRestarts --value {unit}"))
 
 
 def test_kill_hits_exactly_the_processes_of_the_unit_and_says_what_came_back(spare):
-    before = spare.processes("memcached")
+    before, count = spare.processes("memcached"), restarts(spare, "memcached")
     answer = spare.fault("memcached", "kill", wait=True)
     after = spare.processes("memcached")
     assert [p["pid"] for p in answer["proof"]["gone"]] == before
@@ -32,14 +49,14 @@ def test_kill_hits_exactly_the_processes_of_the_unit_and_says_what_came_back(spa
     assert [p["pid"] for p in came_back["processes"]] == after
     assert came_back["ports"] == ["tcp 11211"]
     assert answer["undo"]["state"] == "none" and answer["residue"] == []
-    assert spare.sh("systemctl show -p NRestarts --value memcached") != "0"
+    assert restarts(spare, "memcached") > count
 
 
 def test_kill_sends_the_signal_that_was_asked_for(spare):
-    spare.sh("journalctl --rotate -q; journalctl --vacuum-time=1s -q")
+    cursor = spare.sh("journalctl -q -n 1 --show-cursor -o cat").rpartition("-- cursor: ")[2]
     answer = spare.fault("memcached", "kill", signal="ABRT", wait=True)
     assert answer["proof"]["signal"] == "SIGABRT"
-    assert "status=6/ABRT" in spare.sh("journalctl -u memcached --no-pager")
+    wait_for(lambda: "status=6/ABRT" in spare.sh(f"journalctl -u memcached --no-pager --after-cursor='{cursor}'"))
 
 
 def test_kill_of_a_service_that_nothing_restarts_fails_when_it_was_to_be_waited_for(spare):
@@ -55,31 +72,35 @@ def test_kill_of_a_service_that_nothing_restarts_fails_when_it_was_to_be_waited_
 
 
 def test_kill_keystone_on_the_cloud_comes_back_listening(ctl):
-    before = ctl.processes("keystone")
+    before, main = ctl.processes("keystone"), main_pid(ctl, "keystone")
     answer = ctl.fault("keystone", "kill", wait=True)
-    assert len(before) >= 2 and sorted(p["pid"] for p in answer["proof"]["gone"]) == sorted(before)
+    # a worker may have been another one when the fault looked
+    gone = {p["pid"] for p in answer["proof"]["gone"]}
+    assert main in gone and len(gone) >= 2
+    wait_for(lambda: not ctl.states([*before, *gone]))
     assert "tcp 5000" in answer["proof"]["came_back"]["ports"]
-    with socket.create_connection((ctl.address, 5000), timeout=5):
+    with connected(ctl, 5000):
         pass
 
 
 def test_freeze_stops_every_process_of_the_unit_until_it_is_undone(ctl):
+    main = main_pid(ctl, "keystone")
+    answer = ctl.fault("keystone", "freeze", duration=LONG)
     pids = ctl.processes("keystone")
-    assert len(pids) >= 2
-    answer = ctl.fault("keystone", "freeze", duration=60)
-    assert set(ctl.states(pids).values()) == {"T"}
-    assert sorted(p["pid"] for p in answer["proof"]["stopped"]) == sorted(pids)
+    assert main in pids and len(pids) >= 2 and set(ctl.states(pids).values()) == {"T"}
+    # one of them may have died before the others were stopped
+    assert {p["pid"] for p in answer["proof"]["stopped"]} >= set(pids)
     assert answer["undo"]["state"] == "armed" and answer["undo"]["deadline"]
     undone = ctl.fault("keystone", "unfreeze")
     assert undone["proof"]["undone"] == [answer["fault"]["id"]]
-    assert "T" not in ctl.states(pids).values() and set(ctl.states(pids)) == set(pids)
+    assert "T" not in ctl.states(pids).values() and main_pid(ctl, "keystone") == main
 
 
 def test_freeze_heals_at_its_deadline_and_the_task_waits_for_it(spare):
     pids = spare.processes("memcached")
     answer = spare.fault("memcached", "freeze", duration=2, wait=True)
     assert answer["undo"]["state"] == "undone" and answer["undo"]["held"] is True and answer["residue"] == []
-    assert set(spare.states(pids).values()) <= {"S", "R"}
+    assert set(spare.states(pids)) == set(pids) and "T" not in spare.states(pids).values()
     record = spare.record(answer["fault"]["id"])
     assert record["state"] == "undone"
     # the fault lasted as long as it was to last
@@ -99,23 +120,30 @@ def test_freeze_leaves_alone_what_somebody_else_has_stopped(spare):
 
 
 def test_unplug_cuts_established_connections_and_new_ones_and_gives_both_back(ctl):
-    with socket.create_connection((ctl.address, 11211), timeout=5) as established:
-        assert ask_memcached(established).startswith(b"VERSION")
-        answer = ctl.fault("memcached", "unplug", duration=60)
+    with connected(ctl, 11211) as established:
+        assert answered(established).startswith(b"VERSION")
+        answer = ctl.fault("memcached", "unplug", duration=LONG)
+        table = answer["proof"]["table"]
         assert answer["targets"][0]["ports"] == ["tcp 11211"]
         assert set(answer["proof"]["answers"].values()) == {"no answer"}
         assert set(answer["proof"]["answers_before"].values()) == {"connected"}
-        assert ask_memcached(established) is None
+        before = dropped(ctl, table)
+        established.settimeout(1)
+        established.sendall(b"version\r\n")
         with pytest.raises(TimeoutError):
-            socket.create_connection((ctl.address, 11211), timeout=1)
+            established.recv(100)
+        between = dropped(ctl, table)
+        with pytest.raises(TimeoutError):
+            connected(ctl, 11211, timeout=1)
+        assert before < between < dropped(ctl, table)
         # the other services of the node are not touched
-        with socket.create_connection((ctl.address, 5000), timeout=5):
+        with connected(ctl, 5000):
             pass
         ctl.fault("memcached", "plug")
-        with socket.create_connection((ctl.address, 11211), timeout=5) as fresh:
-            assert ask_memcached(fresh).startswith(b"VERSION")
+        with connected(ctl, 11211) as fresh:
+            assert answered(fresh).startswith(b"VERSION")
         # the kernel sends again what was lost
-        established.settimeout(30)
+        established.settimeout(HANG)
         assert established.recv(100).startswith(b"VERSION")
 
 
@@ -130,15 +158,17 @@ def test_unplug_drops_ipv4_and_ipv6(spare):
               "[s.accept() for _ in range(1000)]")
     spare.sh(f"systemd-run --quiet --collect --unit=dual-stack python3 -c \"{server}\"")
     try:
-        spare.sh("for i in $(seq 50); do ss -lnt | grep -q 7777 && break; sleep 0.1; done; ss -lnt | grep -q 7777")
-        answer = spare.fault("dual-stack", "unplug", duration=60)
+        wait_for(lambda: ":7777 " in spare.sh("ss -lnt"))
+        answer = spare.fault("dual-stack", "unplug", duration=LONG)
         assert answer["proof"]["answers"] == {"127.0.0.1 7777": "no answer", "::1 7777": "no answer"}
         rules = spare.sh(f"nft list table inet {answer['proof']['table']}")
         assert "tcp dport 7777" in rules and "tcp sport 7777" in rules
         for address in ("127.0.0.1", "::1"):
+            before = dropped(spare, answer["proof"]["table"])
             code = f"import socket; socket.create_connection(('{address}', 7777), timeout=0.5)"
             out = spare.sh(f"python3 -c \"{code}\" 2>&1", check=False)
             assert "timed out" in out, out
+            assert dropped(spare, answer["proof"]["table"]) > before
         spare.fault("dual-stack", "plug")
     finally:
         spare.sh("systemctl stop dual-stack")
@@ -237,7 +267,7 @@ def test_check_mode_says_what_would_be_hit_and_touches_nothing(spare):
     assert answer["changed"] is True
     assert f"memcached[{pids[0]}]" in answer["msg"]
     assert answer["undo"] == {"state": "planned", "deadline": None, "steps": [f"continue memcached[{pids[0]}]"]}
-    assert f"memcached[{pids[0]}] (S)" in answer.output.split("spare |")[0]
+    assert re.search(rf"memcached\[{pids[0]}\] \([^T]\)", answer.output.split("spare |")[0])
     assert spare.processes("memcached") == pids and "T" not in spare.states(pids).values()
 
 
@@ -274,15 +304,14 @@ def test_linux_service_is_the_service_command_where_no_systemd_runs(make_node):
     node.sh("service memcached start")
     options = {"driver": "linux_service", "linux_service": "memcached"}
     pids = "pgrep -x memcached"
-    first = node.sh(pids)
-    assert first
+    first = wait_for(lambda: node.sh(pids, check=False))
 
     answer = node.fault("my-cache", "freeze", duration=2, wait=True, **options)
     assert answer["undo"]["held"] is True and [p["pid"] for p in answer["proof"]["stopped"]] == [int(first)]
     assert node.sh(pids) == first and node.states([int(first)])[int(first)] != "T"
 
     # the script itself says that it is down, and up again
-    down = node.fault("my-cache", "terminate", duration=300, **options)
+    down = node.fault("my-cache", "terminate", duration=LONG, **options)
     assert down["undo"]["steps"] == ["run: service memcached start"]
     assert "is not running" in node.sh("service memcached status", check=False)
     node.fault("my-cache", "start", **options)

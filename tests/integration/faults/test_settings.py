@@ -16,15 +16,15 @@ ROOT = LAB.parent
 
 
 @pytest.mark.parametrize("inventory", ["os-faults.yaml", "os-faults-discover.yaml", "inventory.yml"])
-def test_the_labs_files_are_enough_for_new_connections(lab, inventory, tmp_path):
+def test_the_labs_files_are_enough_for_new_connections(lab, inventory, sockets):
     settings = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     # sockets of connections that were made before would hide a host key that nobody knows
-    settings["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(tmp_path)
+    settings["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(sockets)
     argv = ["ansible", "all", "-i", f".lab/{inventory}", "-m", "ansible.builtin.raw", "-a", "true"]
     try:
         done = subprocess.run(argv, cwd=ROOT, env=settings, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     finally:
-        for socket in tmp_path.iterdir():
+        for socket in sockets.iterdir():
             subprocess.run(["ssh", "-O", "exit", "-S", str(socket), "any"], capture_output=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("rc=0") == len(lab)
