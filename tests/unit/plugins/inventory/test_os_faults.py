@@ -289,4 +289,5 @@ def test_the_documented_configuration_of_ansible_enables_the_plugin(tmp_path):
         ["ansible-inventory", "-i", str(tmp_path / "os-faults.yaml"), "--graph"], capture_output=True, text=True, check=True,
     )
     assert "|--@service_nova_api:\n  |  |--ctl1" in done.stdout
-    assert done.stderr == ""
+    # others warn of this machine as they like
+    assert not [line for line in done.stderr.splitlines() if "os_faults" in line or "faultline" in line or "probed" in line], done.stderr
