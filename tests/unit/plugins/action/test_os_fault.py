@@ -178,7 +178,7 @@ def test_disrupt_prints_the_plan_and_connects_to_nothing(play, tmp_path):
     assert "unreachable=1" not in done.stdout
     # others warn of this machine as they like
     warnings = re.findall(r"^\[WARNING\]: (.*(?:\n(?!\[|\n).*)*)", done.stdout + done.stderr, re.MULTILINE)
-    assert not [each for each in warnings if re.search("faultline|os_fault|fault|sentence", each)], warnings
+    assert not [each for each in warnings if re.search("faultline|os_fault", each)], warnings
 
 
 def test_disrupt_makes_the_choice_that_the_task_makes(play, tmp_path):
