@@ -25,7 +25,8 @@ Type=notify
 NotifyAccess=all
 Restart=always
 RestartSec=1
-TimeoutStopSec=30
+TimeoutStartSec=300
+TimeoutStopSec=300
 ExecStart=/usr/bin/podman run --rm --replace --detach --sdnotify=conmon --name keystone --network host --ulimit=nofile=20000:20000 \\
   --ulimit=nproc=32768:32768 lab/service keystone 5000
 ExecStop=/usr/bin/podman stop --ignore --time 5 keystone

@@ -12,7 +12,8 @@ import pathlib
 import ssl
 
 import pytest
-from lab_nodes import LAB, layer, wait_for
+from lab_nodes import LAB, LONG, layer, wait_for
+from patience import HANG
 from warm_ansible import run_ansible
 
 # one image for both; PyPI may be behind a certificate of this machine's own. timelib is for dates in words, and takes a compiler minutes
@@ -32,13 +33,13 @@ import re
 needs = [need for need in importlib.metadata.requires("salt") if "extra ==" not in need and not need.startswith("timelib")]
 print("\\n".join(re.sub(r"^([A-Za-z0-9._-]+)[^;]*", r"\\1 ", need) for need in needs))
 """
-ADDRESSES = {f"pcmk{n}": f"10.71.201.1{n}" for n in (1, 2, 3)}
+NAMES = ("pcmk1", "pcmk2", "pcmk3")
 COROSYNC = """\
 totem {
   version: 2
   cluster_name: faultline
   transport: knet
-  token: 10000
+  token: 30000
 }
 nodelist {
 %s}
@@ -49,10 +50,13 @@ logging {
   to_syslog: yes
 }
 """
-RESOURCES = """<resources>
-<primitive id="single" class="systemd" type="theirs"><operations><op id="single-m" name="monitor" interval="3s" timeout="20s"/></operations></primitive>
-<clone id="cache-clone"><primitive id="cache" class="systemd" type="memcached"><operations>
-<op id="cache-m" name="monitor" interval="3s" timeout="20s"/></operations></primitive></clone>
+# a busy machine may let each of these wait
+OPERATIONS = "<operations>" + "".join(
+    f'<op id="{{0}}-{name}" name="{name}" interval="{interval}" timeout="{HANG}s"/>' for name, interval in (("start", 0), ("stop", 0), ("monitor", "3s"))
+) + "</operations>"
+RESOURCES = f"""<resources>
+<primitive id="single" class="systemd" type="theirs">{OPERATIONS.format("single")}</primitive>
+<clone id="cache-clone"><primitive id="cache" class="systemd" type="memcached">{OPERATIONS.format("cache")}</primitive></clone>
 </resources>"""
 CACHE = {"driver": "pcs_service", "pcs_service": "cache-clone", "grep": "^/usr/bin/memcached"}
 SINGLE = {"driver": "pcs_service", "pcs_service": "single", "grep": "^/usr/bin/sleep 99999$"}
@@ -69,21 +73,22 @@ def image(lab):
 @pytest.fixture(scope="module")
 def pacemaker(make_node, image):
     """Three nodes of one cluster, by name: a clone on each, and something that runs in one place."""
-    hosts = [f"--add-host={name}:{address}" for name, address in ADDRESSES.items()]
-    nodes = {name: make_node(name, "--shm-size=256m", f"--ip={address}", *hosts, recipe=image) for name, address in ADDRESSES.items()}
+    nodes = {name: make_node(name, "--shm-size=256m", recipe=image) for name in NAMES}
     known = "".join(
-        f"  node {{\n    ring0_addr: {address}\n    name: {name}\n    nodeid: {number}\n  }}\n"
-        for number, (name, address) in enumerate(ADDRESSES.items(), start=1)
+        f"  node {{\n    ring0_addr: {node.address}\n    name: {node.name}\n    nodeid: {number}\n  }}\n"
+        for number, node in enumerate(nodes.values(), start=1)
     )
+    hosts = "".join(f"{node.address} {node.name}\n" for node in nodes.values())
     for node in nodes.values():
+        node.sh(f"cat >> /etc/hosts <<'X'\n{hosts}X")
         node.sh(f"cat > /etc/corosync/corosync.conf <<'X'\n{COROSYNC % known}X")
         node.sh("printf '[Service]\\nExecStart=/usr/bin/sleep 99999\\n' > /etc/systemd/system/theirs.service; systemctl daemon-reload")
         node.sh("systemctl start corosync pacemaker")
     first = nodes["pcmk1"]
-    wait_for(lambda: "with quorum" in first.sh("crm_mon -1", check=False) and "pcmk1 pcmk2 pcmk3" in first.sh("crm_mon -1"), pause=1)
+    wait_for(lambda: "with quorum" in first.sh("crm_mon -1", check=False) and "pcmk1 pcmk2 pcmk3" in first.sh("crm_mon -1", check=False), pause=1)
     first.sh("crm_attribute --name stonith-enabled --update false")
     first.sh(f"cibadmin --modify --allow-create --scope resources --xml-text '{RESOURCES}'")
-    wait_for(lambda: runs(first, "cache-clone") == set(ADDRESSES) and len(runs(first, "single")) == 1, pause=1)
+    wait_for(lambda: runs(first, "cache-clone") == set(NAMES) and len(runs(first, "single")) == 1, pause=1)
     return nodes
 
 
@@ -91,6 +96,11 @@ def runs(node, resource):
     """Where a resource runs, in Pacemaker's own words."""
     out = node.sh(f"crm_resource --resource {resource} --locate 2>/dev/null", check=False)
     return {line.rpartition("is running on: ")[2].split()[0] for line in out.splitlines() if "is running on: " in line}
+
+
+def settle(node):
+    """Until the cluster has nothing more to do."""
+    node.sh("crm_resource --wait")
 
 
 def constraints(node):
@@ -103,14 +113,14 @@ def call(node, action, options, **more):
 
 def test_a_clone_is_kept_off_this_node_only_and_comes_back(pacemaker, clean):
     with clean(pacemaker["pcmk2"]) as node:
-        answer = call(node, "terminate", CACHE, duration=20)
+        answer = call(node, "terminate", CACHE, duration=LONG)
         assert not node.active("memcached")
         # another node hears of it a moment later
         wait_for(lambda: runs(pacemaker["pcmk1"], "cache-clone") == {"pcmk1", "pcmk3"})
         assert answer["proof"]["constraint"] in constraints(node)
-        node.wait_healed()
-        assert "faultline" not in constraints(node)
-        wait_for(lambda: runs(node, "cache-clone") == set(ADDRESSES))
+        node.heal(answer)
+        wait_for(lambda: answer["proof"]["constraint"] not in constraints(node))
+        wait_for(lambda: runs(node, "cache-clone") == set(NAMES))
         record = node.record(answer["fault"]["id"])
         assert record["held"] is True and record["residue"] == []
 
@@ -118,8 +128,11 @@ def test_a_clone_is_kept_off_this_node_only_and_comes_back(pacemaker, clean):
 def test_what_runs_in_one_place_runs_elsewhere_meanwhile(pacemaker):
     where = runs(pacemaker["pcmk1"], "single").pop()
     node = pacemaker[where]
-    answer = call(node, "terminate", SINGLE, duration=4, wait=True)
-    assert answer["undo"]["held"] is True and len(runs(node, "single")) == 1 and "faultline" not in constraints(node)
+    answer = call(node, "terminate", SINGLE, duration=4, wait=True, wait_timeout=HANG)
+    assert answer["undo"]["held"] is True
+    wait_for(lambda: answer["proof"]["constraint"] not in constraints(node))
+    settle(node)
+    assert len(runs(node, "single")) == 1
     # and it is not here, so there is nothing to terminate
     other = next(each for name, each in pacemaker.items() if name not in runs(node, "single"))
     refused = other.call("os_service_fault", {"service": "single", "action": "terminate", **SINGLE})
@@ -133,14 +146,14 @@ def test_constraints_of_others_stay_as_they_are_and_two_of_ours_go_in_both_order
     before = sorted(line for line in constraints(node).splitlines() if "rsc_location" in line)
     try:
         for order in ((0, 1), (1, 0)):
-            faults = [call(node, "terminate", CACHE, duration=300) for _twice in range(2)]
+            faults = [call(node, "terminate", CACHE, duration=LONG) for _twice in range(2)]
             for number in order:
                 # what a node tells of the cluster comes a moment later
                 wait_for(lambda: runs(node, "cache-clone") == {"pcmk2", "pcmk3"})
                 assert not node.active("memcached"), "the undo of one took the other away"
                 assert node.call("os_fault_undo", {"id": faults[number]["fault"]["id"]})["residue"] == []
-            wait_for(lambda: runs(node, "cache-clone") == set(ADDRESSES))
-            assert sorted(line for line in constraints(node).splitlines() if "rsc_location" in line) == before
+            wait_for(lambda: runs(node, "cache-clone") == set(NAMES))
+            wait_for(lambda: sorted(line for line in constraints(node).splitlines() if "rsc_location" in line) == before)
     finally:
         # the next test must not suffer from this one
         node.call("os_fault_undo", {"all": True})
@@ -151,7 +164,7 @@ def test_start_takes_our_constraint_away(pacemaker):
     node = pacemaker["pcmk3"]
     answer = call(node, "terminate", CACHE)
     assert call(node, "start", CACHE)["proof"]["undone"] == [answer["fault"]["id"]]
-    wait_for(lambda: runs(node, "cache-clone") == set(ADDRESSES))
+    wait_for(lambda: runs(node, "cache-clone") == set(NAMES))
     assert call(node, "start", CACHE)["changed"] is False
 
 
@@ -159,10 +172,10 @@ def test_restart_and_kill_are_brought_back_by_pacemaker(pacemaker):
     node = pacemaker["pcmk2"]
     for action in ("restart", "kill"):
         before = node.sh("pgrep -f ^/usr/bin/memcached")
-        answer = call(node, action, CACHE, wait=True, recovery_timeout=90)
+        answer = call(node, action, CACHE, wait=True, recovery_timeout=HANG)
         assert answer["proof"]["came_back"]["back"] is True
         assert [str(p["pid"]) for p in answer["proof"]["gone"]] == before.split()
-        wait_for(lambda: runs(node, "cache-clone") == set(ADDRESSES))
+        wait_for(lambda: runs(node, "cache-clone") == set(NAMES))
 
 
 def test_a_cluster_that_would_not_obey_is_told_before_anything_is_touched(pacemaker):
@@ -184,9 +197,9 @@ def refused_as(node, code):
 
 def test_pcs_or_linux_service_is_pacemaker_where_it_runs_and_the_unit_elsewhere(pacemaker, spare):
     options = {**CACHE, "driver": "pcs_or_linux_service", "unit": ["memcached"]}
-    with_cluster = call(pacemaker["pcmk1"], "terminate", options, duration=3, wait=True)
+    with_cluster = call(pacemaker["pcmk1"], "terminate", options, duration=3, wait=True, wait_timeout=HANG)
     assert with_cluster["targets"][0]["resource"] == "cache-clone" and with_cluster["undo"]["held"] is True
-    without = call(spare, "terminate", options, duration=2, wait=True)
+    without = call(spare, "terminate", options, duration=2, wait=True, wait_timeout=HANG)
     assert without["targets"][0]["units"] == ["memcached.service"] and without["undo"]["held"] is True
     refused = spare.refused("memcached", "terminate", **CACHE)
     assert refused["failure"]["code"] == "no_pacemaker"
@@ -195,7 +208,7 @@ def test_pcs_or_linux_service_is_pacemaker_where_it_runs_and_the_unit_elsewhere(
 @pytest.fixture(scope="module")
 def minion_node(make_node, image):
     """A Salt master and its minion on one node."""
-    node = make_node("minion", "--ip=10.71.201.20", recipe=image)
+    node = make_node("minion", recipe=image)
     node.sh("mkdir -p /etc/salt; printf 'auto_accept: true\\ninterface: 127.0.0.1\\n' > /etc/salt/master; "
             "printf 'master: 127.0.0.1\\nid: minion\\n' > /etc/salt/minion; ln -sf /opt/salt/bin/salt-call /opt/salt/bin/salt /usr/local/bin/")
     for part in ("master", "minion"):
@@ -212,14 +225,14 @@ def by_master(node, function):
 
 def test_a_salt_service_stops_and_starts_as_the_master_sees_it(minion_node):
     options = {"driver": "salt_service", "salt_service": "memcached", "grep": "^/usr/bin/memcached"}
-    assert by_master(minion_node, "service.status") == "True"
-    answer = minion_node.fault("memcached", "terminate", duration=40, **options)
-    assert by_master(minion_node, "service.status") == "False"
+    wait_for(lambda: by_master(minion_node, "service.status") == "True")
+    answer = minion_node.fault("memcached", "terminate", duration=LONG, **options)
+    wait_for(lambda: by_master(minion_node, "service.status") == "False")
     assert minion_node.call("os_fault_undo", {"id": answer["fault"]["id"]})["residue"] == []
-    assert by_master(minion_node, "service.status") == "True"
+    wait_for(lambda: by_master(minion_node, "service.status") == "True")
     before = minion_node.processes("memcached")
-    restarted = minion_node.fault("memcached", "restart", wait=True, **options)
-    assert restarted["proof"]["came_back"]["back"] is True and minion_node.processes("memcached") != before
+    restarted = minion_node.fault("memcached", "restart", wait=True, recovery_timeout=HANG, **options)
+    assert restarted["proof"]["came_back"]["back"] is True and not set(minion_node.processes("memcached")) & set(before)
     missing = minion_node.refused("nova", "kill", driver="salt_service")
     assert missing["failure"]["code"] == "not_found" and "Salt knows no service nova" in missing["msg"]
 

@@ -8,29 +8,29 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import pathlib
 import re
-import signal
 import socket
 import subprocess
 
 import lab_engines
 import pytest
 import yaml
-from lab_nodes import LAB, wait_for
+from lab_deadlines import kill, lasting
+from lab_nodes import LAB, LONG, wait_for
+from patience import HANG
 from warm_ansible import run_ansible
 
 # name -> (engine, port at which the node's neighbours reach it)
-CLOUD = {"nova_api": ("docker", 18774), "mariadb": ("docker", 3306), "glance_api": ("podman", 9292)}
+CLOUD = {"nova_api": ("docker", 18774), "neutron_server": ("docker", 9696), "mariadb": ("docker", 3306), "glance_api": ("podman", 9292)}
+# seconds in which a container that was hit comes back
+PATIENCE = {"recovery_timeout": HANG, "wait_timeout": HANG}
 
 
 @pytest.fixture(scope="module")
-def kolla_node(lab, make_node):
+def kolla_node(make_node):
     """A node with both engines, and containers with Kolla's names."""
-    # an address that is not given to another node while this one boots; the lab's own begin at 10
-    address = lab["ctl1"].address.rpartition(".")[0] + ".9"
-    return make_node("kolla", f"--ip={address}", recipe=lab_engines.recipe(), furnish=lab_engines.furnish)
+    return make_node("kolla", recipe=lab_engines.recipe(), furnish=lab_engines.furnish)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def kolla(kolla_node, clean):
 
 def hit(node, container, action, *options, **args):
     """os_container_fault that has to succeed; its Answer."""
-    return node.hit("os_container_fault", {"container": container, "action": action, **args}, *options)
+    return node.hit("os_container_fault", {"container": container, "action": action, **PATIENCE, **args}, *options)
 
 
 def refused(node, container, action, *options, **args):
@@ -53,7 +53,7 @@ def refused(node, container, action, *options, **args):
 def play(node, tmp_path, *calls):
     """(container, action, options) of each call in turn, in one run of Ansible; what each said, failed ones too."""
     tasks = [
-        {"faultline.openstack.os_container_fault": {"container": container, "action": action, **args}, "ignore_errors": True}
+        {"faultline.openstack.os_container_fault": {"container": container, "action": action, **PATIENCE, **args}, "ignore_errors": True}
         for container, action, args in calls
     ]
     path = tmp_path / "calls.json"
@@ -86,30 +86,61 @@ def status(node, name):
 
 
 def main_pid(node, name):
-    return int(inspect(node, name, ".State.Pid"))
+    """0 while it has none, and while its engine does not answer."""
+    return int(inspect(node, name, ".State.Pid") or 0)
 
 
 def policy(node, name):
     return inspect(node, name, ".HostConfig.RestartPolicy.Name") + ":" + inspect(node, name, ".HostConfig.RestartPolicy.MaximumRetryCount")
 
 
-def page(node, port, timeout=1.0):
+def page(node, port, timeout=30):
     """What a neighbour gets from a port of the node: the page's text, or the name of the error."""
     try:
         with socket.create_connection((node.address, port), timeout=timeout) as channel:
             channel.sendall(b"GET /index.html HTTP/1.0\r\n\r\n")
-            return channel.makefile("rb").read().decode().splitlines()[-1]
+            # what forwards a port accepts and then hangs up, where nobody is behind it
+            return (channel.makefile("rb").read().decode().splitlines() or ["nothing"])[-1]
     except OSError as exc:
         return type(exc).__name__
 
 
+def wait_served(node, *names):
+    """Until a neighbour gets the pages of containers."""
+    wait_for(lambda: all(page(node, CLOUD[name][1]) == "hello" for name in names))
+
+
+def silent(node, port):
+    """Whether a neighbour that asks a port of the node for a page hears nothing, for a while."""
+    return page(node, port, timeout=1) == "TimeoutError"
+
+
+def dropped(node, name):
+    """How many packets the rules of ours have dropped on the node and in the network of a container."""
+    count = 0
+    for way in ("", f"nsenter --net=/proc/{main_pid(node, name)}/ns/net "):
+        for entry in json.loads(node.sh(f"{way}nft -j list ruleset"))["nftables"]:
+            rule = entry.get("rule", {})
+            words = {key: value for each in rule.get("expr", []) for key, value in each.items()}
+            if rule.get("table", "").startswith("faultline") and "drop" in words and "counter" in words:
+                count += words["counter"]["packets"]
+    return count
+
+
+def cut(node, name):
+    """Whether a neighbour hears nothing of a container because rules of ours drop what it sends."""
+    before = dropped(node, name)
+    return silent(node, CLOUD[name][1]) and dropped(node, name) > before
+
+
 def broken(node, name, action):
     """Whether a container is frozen, unplugged or terminated, as the system and its neighbours see it."""
-    if action == "terminate":
-        return status(node, name) == "exited"
-    if action == "freeze":
-        return status(node, name) == "paused"
-    return page(node, CLOUD[name][1]) != "hello"
+    return cut(node, name) if action == "unplug" else status(node, name) == {"terminate": "exited", "freeze": "paused"}[action]
+
+
+def whole(node, name, action):
+    """Whether it is not."""
+    return page(node, CLOUD[name][1]) == "hello" if action == "unplug" else status(node, name) == "running"
 
 
 @contextlib.contextmanager
@@ -131,7 +162,7 @@ def test_kill_hits_the_main_process_of_exactly_that_container_and_its_policy_bri
     assert came_back["by"] == "restart policy unless-stopped" and came_back["ports"] == ["tcp 8774"]
     assert main_pid(kolla, "nova_api") in [each["pid"] for each in came_back["processes"]]
     assert main_pid(kolla, "nova_api_old") == other and answer["undo"]["state"] == "none"
-    wait_for(lambda: page(kolla, 18774) == "hello")
+    wait_served(kolla, "nova_api")
 
 
 def test_kill_of_a_container_that_a_unit_runs_says_that_the_unit_brought_it_back(kolla):
@@ -139,8 +170,9 @@ def test_kill_of_a_container_that_a_unit_runs_says_that_the_unit_brought_it_back
     restarts = kolla.sh(f"systemctl show -p NRestarts --value {unit}")
     answer = hit(kolla, "mariadb", "kill", wait=True)
     assert answer["targets"][0]["unit"] == unit and answer["proof"]["came_back"]["by"] == unit
-    assert int(kolla.sh(f"systemctl show -p NRestarts --value {unit}")) == int(restarts) + 1
-    wait_for(lambda: page(kolla, 3306) == "hello")
+    # a start that fails is one more
+    assert int(kolla.sh(f"systemctl show -p NRestarts --value {unit}")) > int(restarts)
+    wait_served(kolla, "mariadb")
 
 
 def test_kill_sends_the_signal_and_says_who_ignores_it(kolla, tmp_path):
@@ -159,24 +191,24 @@ def test_kill_sends_the_signal_and_says_who_ignores_it(kolla, tmp_path):
 def test_freeze_stops_all_processes_as_the_kernel_itself_says(kolla, tmp_path):
     names = ("nova_api", "glance_api")
     before = {name: main_pid(kolla, name) for name in names}
-    answers = play(kolla, tmp_path, *((name, "freeze", {"duration": 60}) for name in names))
+    answers = play(kolla, tmp_path, *((name, "freeze", {"duration": LONG}) for name in names))
     for name, answer in zip(names, answers):
         pids = [each["pid"] for each in answer["proof"]["frozen"]]
         assert before[name] in pids and len(pids) == 2 and status(kolla, name) == "paused"
         ticks = [kolla.sh(f"cut -d' ' -f14,15 /proc/{each}/stat") for each in pids]
-        assert page(kolla, CLOUD[name][1]) == "TimeoutError"
+        assert silent(kolla, CLOUD[name][1])
         # whoever does not run does not use the processor
         assert [kolla.sh(f"cut -d' ' -f14,15 /proc/{each}/stat") for each in pids] == ticks
     undone = play(kolla, tmp_path, *((name, "unfreeze", {}) for name in names))
     assert [each["proof"]["undone"] for each in undone] == [[answer["fault"]["id"]] for answer in answers]
-    for name in names:
-        assert page(kolla, CLOUD[name][1]) == "hello" and main_pid(kolla, name) == before[name]
+    wait_served(kolla, *names)
+    assert {name: main_pid(kolla, name) for name in names} == before
 
 
 def test_freeze_leaves_alone_what_somebody_else_has_paused(kolla, tmp_path):
     kolla.sh("docker pause nova_api")
-    freeze, kill = play(kolla, tmp_path, ("nova_api", "freeze", {"duration": 5}), ("nova_api", "kill", {}))
-    assert freeze["failure"]["code"] == "already_stopped" and kill["failure"]["code"] == "frozen"
+    frozen, killed = play(kolla, tmp_path, ("nova_api", "freeze", {"duration": 5}), ("nova_api", "kill", {}))
+    assert frozen["failure"]["code"] == "already_stopped" and killed["failure"]["code"] == "frozen"
     assert status(kolla, "nova_api") == "paused"
     hit(kolla, "nova_api", "unfreeze")
     assert status(kolla, "nova_api") == "running"
@@ -188,7 +220,7 @@ def test_terminate_outlasts_a_restart_of_the_engine_and_gives_the_policy_back_ex
         for name, words in given.items():
             stack.enter_context(another(kolla, name, f"--restart {words.removesuffix(':0')}"))
         assert {name: policy(kolla, name) for name in given} == given
-        faults = [answer["fault"]["id"] for answer in play(kolla, tmp_path, *((name, "terminate", {"duration": 300}) for name in given))]
+        faults = [answer["fault"]["id"] for answer in play(kolla, tmp_path, *((name, "terminate", {"duration": LONG}) for name in given))]
         before = {name: main_pid(kolla, name) for name in ("nova_api", "neutron_server", "nova_api_old")}
         kolla.sh("systemctl restart docker")
         # the others of the node are back, these are not
@@ -199,17 +231,21 @@ def test_terminate_outlasts_a_restart_of_the_engine_and_gives_the_policy_back_ex
         assert {status(kolla, name) for name in given} == {"running"}
         assert {name: policy(kolla, name) for name in given} == given
         assert all(kolla.record(fault)["held"] for fault in faults)
-    wait_for(lambda: kolla.active("kolla-mariadb-container") and page(kolla, 3306) == "hello")
+    wait_for(lambda: kolla.active("kolla-mariadb-container"))
+    wait_served(kolla, "mariadb")
 
 
 def test_terminate_of_a_container_that_a_unit_runs_stops_and_starts_the_unit(kolla):
-    answer = hit(kolla, "mariadb", "terminate", duration=4)
-    assert answer["undo"]["steps"] == ["start kolla-mariadb-container.service"]
-    assert not kolla.active("kolla-mariadb-container") and status(kolla, "mariadb") == "exited"
-    assert page(kolla, 3306) == "ConnectionRefusedError"
-    kolla.wait_healed()
-    assert kolla.active("kolla-mariadb-container") and page(kolla, 3306) == "hello"
-    assert kolla.record(answer["fault"]["id"])["held"] is True
+    def terminate(seconds):
+        answer = hit(kolla, "mariadb", "terminate", duration=seconds)
+        assert answer["undo"]["steps"] == ["start kolla-mariadb-container.service"]
+        return answer["fault"]["id"]
+
+    seen, record = lasting(
+        kolla.record, terminate, lambda: (kolla.active("kolla-mariadb-container"), status(kolla, "mariadb"), page(kolla, 3306)))
+    assert seen == (False, "exited", "ConnectionRefusedError") and record["held"] is True
+    assert kolla.active("kolla-mariadb-container")
+    wait_served(kolla, "mariadb")
 
 
 def test_terminate_refuses_a_container_that_would_delete_itself(kolla):
@@ -219,8 +255,8 @@ def test_terminate_refuses_a_container_that_would_delete_itself(kolla):
 
 
 def test_unplug_cuts_a_container_with_a_network_of_its_own_and_no_other(kolla):
-    with socket.create_connection((kolla.address, 18774), timeout=5) as established:
-        answer = hit(kolla, "nova_api", "unplug", duration=60)
+    with socket.create_connection((kolla.address, 18774), timeout=HANG) as established:
+        answer = hit(kolla, "nova_api", "unplug", duration=LONG)
         assert answer["targets"][0]["network"] == "its own" and answer["targets"][0]["ports"] == ["tcp 8774"]
         assert set(answer["proof"]["answers"].values()) == {"no answer"} and answer["proof"]["dropped_packets"] > 0
         assert "connected" in answer["proof"]["answers_before"].values()
@@ -228,54 +264,56 @@ def test_unplug_cuts_a_container_with_a_network_of_its_own_and_no_other(kolla):
         established.settimeout(1)
         with pytest.raises(TimeoutError):
             established.recv(100)
-        assert page(kolla, 18774) == "TimeoutError" and page(kolla, 3306) == "hello"
+        assert cut(kolla, "nova_api")
+        wait_served(kolla, "mariadb")
         # the table is the container's, not the host's
-        assert "faultline" not in kolla.sh("nft list tables")
+        assert answer["proof"]["table"] not in kolla.sh("nft list tables")
         inside = f"nsenter --net=/proc/{main_pid(kolla, 'nova_api')}/ns/net nft list tables"
         assert answer["proof"]["table"] in kolla.sh(inside)
         hit(kolla, "nova_api", "plug")
-        assert kolla.sh(inside) == "" and page(kolla, 18774) == "hello"
-        established.settimeout(30)
+        assert answer["proof"]["table"] not in kolla.sh(inside)
+        wait_served(kolla, "nova_api")
+        established.settimeout(HANG)
         assert established.recv(100).startswith(b"HTTP/1.1 200")
 
 
 def test_unplug_cuts_a_container_on_the_hosts_network_on_the_host(kolla, tmp_path):
     names = ("mariadb", "glance_api")
-    answers = play(kolla, tmp_path, *((name, "unplug", {"duration": 60}) for name in names))
+    answers = play(kolla, tmp_path, *((name, "unplug", {"duration": LONG}) for name in names))
     for name, answer in zip(names, answers):
         port = CLOUD[name][1]
         assert answer["targets"][0]["network"] == "the host's" and answer["targets"][0]["ports"] == [f"tcp {port}"]
-        assert page(kolla, port) == "TimeoutError" and answer["proof"]["table"] in kolla.sh("nft list tables")
-    assert page(kolla, 18774) == "hello"
+        assert cut(kolla, name) and answer["proof"]["table"] in kolla.sh("nft list tables")
+    wait_served(kolla, "nova_api")
     play(kolla, tmp_path, *((name, "plug", {}) for name in names))
-    assert all(page(kolla, CLOUD[name][1]) == "hello" for name in names)
+    wait_served(kolla, *names)
 
 
 def test_unplug_of_a_container_that_was_started_again_meanwhile_ends_with_its_network(kolla):
-    answer = hit(kolla, "nova_api", "unplug", duration=300)
+    answer = hit(kolla, "nova_api", "unplug", duration=LONG)
     kolla.sh("docker restart --time 1 nova_api")
     undone = kolla.call("os_fault_undo", {"id": answer["fault"]["id"]})
     assert undone["residue"] == [] and kolla.record(answer["fault"]["id"])["held"] is False
-    assert page(kolla, 18774) == "hello"
+    wait_served(kolla, "nova_api")
 
 
 @pytest.mark.parametrize("order", [0, 1])
 def test_the_same_fault_twice_is_undone_in_both_orders(kolla, tmp_path, order):
     hits = {"freeze": "glance_api", "unplug": "mariadb", "terminate": "nova_api"}
-    said = play(kolla, tmp_path, *((name, action, {"duration": 300}) for action, name in hits.items() for _time in range(2)))
+    said = play(kolla, tmp_path, *((name, action, {"duration": LONG}) for action, name in hits.items() for _time in range(2)))
     for number, (action, name) in enumerate(hits.items()):
         faults = [answer["fault"]["id"] for answer in said[2 * number:2 * number + 2]]
         end(kolla, faults[order])
         assert broken(kolla, name, action), "one undo took the other fault away"
         end(kolla, faults[1 - order])
-        assert not broken(kolla, name, action)
+        wait_for(lambda name=name, action=action: whole(kolla, name, action))
     assert policy(kolla, "nova_api") == "unless-stopped:0"
 
 
 def test_two_faults_of_two_kinds_on_one_container_are_both_undone(kolla, tmp_path):
     faults = [answer["fault"]["id"] for answer in play(
-        kolla, tmp_path, ("nova_api", "unplug", {"duration": 300}), ("nova_api", "freeze", {"duration": 300}),
-        ("mariadb", "freeze", {"duration": 300}), ("mariadb", "terminate", {"duration": 300}))]
+        kolla, tmp_path, ("nova_api", "unplug", {"duration": LONG}), ("nova_api", "freeze", {"duration": LONG}),
+        ("mariadb", "freeze", {"duration": LONG}), ("mariadb", "terminate", {"duration": LONG}))]
     assert status(kolla, "nova_api") == "paused" and status(kolla, "mariadb") == "exited"
     end(kolla, faults[2])
     assert status(kolla, "mariadb") == "exited", "the undo of the freeze ended the terminate"
@@ -283,24 +321,23 @@ def test_two_faults_of_two_kinds_on_one_container_are_both_undone(kolla, tmp_pat
     assert status(kolla, "nova_api") == "paused", "the undo of the unplug ended the freeze"
     undone = kolla.call("os_fault_undo", {"kind": "container"})
     assert sorted(undone["undone"]) == sorted([faults[1], faults[3]]) and undone["residue"] == []
-    assert page(kolla, 18774) == "hello" and page(kolla, 3306) == "hello"
+    wait_served(kolla, "nova_api", "mariadb")
 
 
 def test_controller_killed_heals_at_the_deadline(kolla, tmp_path):
-    kolla.environment["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(tmp_path / "cp")
-    try:
-        playing = kolla.start("os_container_fault", {"container": "nova_api", "action": "terminate", "duration": 6, "wait": True})
-        wait_for(lambda: status(kolla, "nova_api") == "exited")
-        os.killpg(playing.pid, signal.SIGKILL)
-        playing.wait()
+    def terminate(seconds):
+        playing, fault_id = kolla.begin("os_container_fault", {"container": "nova_api", "action": "terminate", "duration": seconds, "wait": True})
+        kill(playing)
         for path in (tmp_path / "cp").iterdir():
             subprocess.run(["ssh", "-o", f"ControlPath={path}", "-O", "exit", "x"], capture_output=True, check=False)
-        assert status(kolla, "nova_api") == "exited"
-        fault_id = kolla.open_faults()[0]
-        kolla.wait_healed()
+        return fault_id
+
+    kolla.environment["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(tmp_path / "cp")
+    try:
+        seen, record = lasting(kolla.record, terminate, lambda: status(kolla, "nova_api"))
     finally:
         del kolla.environment["ANSIBLE_SSH_CONTROL_PATH_DIR"]
-    assert kolla.record(fault_id)["state"] == "undone" and kolla.record(fault_id)["held"] is True
+    assert seen == "exited" and record["state"] == "undone" and record["held"] is True
     assert status(kolla, "nova_api") == "running" and policy(kolla, "nova_api") == "unless-stopped:0"
 
 
@@ -312,31 +349,32 @@ def test_a_reboot_in_the_middle_is_swept_at_boot_and_the_policy_is_as_it_was(kol
     assert policy(kolla, "neutron_server") == "no:0"
     # not by docker kill: where cgroup v1 rules, what is frozen inside of a node does not even die with it
     subprocess.run(["docker", "restart", "--time", "60", kolla.container], check=True, capture_output=True)
-    wait_for(lambda: kolla.sh("systemctl is-system-running", check=False) in ("running", "degraded"))
+    kolla.wait_booted()
     # nothing is set to start this one at boot
     kolla.sh("podman start glance_api")
     kolla.wait_healed()
     assert {kolla.record(each)["state"] for each in faults} == {"undone"}
-    assert policy(kolla, "neutron_server") == "on-failure:5" and page(kolla, 9696) == "hello"
-    wait_for(lambda: page(kolla, 18774) == "hello" and page(kolla, 3306) == "hello")
+    assert policy(kolla, "neutron_server") == "on-failure:5"
+    wait_served(kolla, *CLOUD)
     wait_for(lambda: kept(kolla) == before)
 
 
 def test_an_engine_that_is_down_is_told_and_the_undo_is_done_when_it_is_back(kolla):
-    answer = hit(kolla, "nova_api", "terminate", duration=3)
+    fault_id = hit(kolla, "nova_api", "terminate", duration=LONG)["fault"]["id"]
     kolla.sh("systemctl stop docker.socket docker.service")
     try:
-        down = refused(kolla, "nova_api", "freeze", duration=5)
+        down = refused(kolla, "nova_api", "freeze", duration=LONG)
         assert down["failure"]["code"] == "engine_down" and "Docker does not answer" in down["msg"] and "systemctl status docker" in down["msg"]
         # Podman's are not Docker's business
         hit(kolla, "glance_api", "freeze", duration=1, wait=True)
-        wait_for(lambda: kolla.record(answer["fault"]["id"])["state"] == "residue")
-        assert any("Docker does not answer" in words for words in kolla.record(answer["fault"]["id"])["residue"])
+        # as at the deadline; it is tried again and again
+        kolla.sh(f"systemctl stop --no-block faultline-{fault_id}")
+        wait_for(lambda: kolla.record(fault_id)["undone_at"] is None and any("Docker does not answer" in words for words in kolla.record(fault_id)["residue"]))
     finally:
         kolla.sh("systemctl start docker.socket docker.service kolla-mariadb-container")
     kolla.wait_healed()
     assert status(kolla, "nova_api") == "running" and policy(kolla, "nova_api") == "unless-stopped:0"
-    wait_for(lambda: page(kolla, 3306) == "hello" and page(kolla, 9696) == "hello")
+    wait_served(kolla, "mariadb", "neutron_server")
 
 
 def test_a_container_is_named_exactly_and_what_is_near_is_suggested(kolla, tmp_path):
@@ -377,7 +415,7 @@ def test_check_mode_says_what_would_be_done_and_touches_nothing(kolla):
 @pytest.mark.parametrize("action", ["terminate", "freeze"])
 def test_a_container_that_was_replaced_meanwhile_is_left_alone_and_told(kolla, action):
     with another(kolla, "replaced", "--restart always") as first:
-        fault = hit(kolla, "replaced", action, duration=300)["fault"]["id"]
+        fault = hit(kolla, "replaced", action, duration=LONG)["fault"]["id"]
         kolla.sh("docker rm --force replaced")
         second = lab_engines.docker_run(kolla, "replaced", "--network none", program="heat-api", port=8004)
         kolla.sh("docker pause replaced" if action == "freeze" else "docker stop --time 1 replaced")
@@ -414,7 +452,8 @@ def test_podman_by_its_service_is_hit_as_by_its_command(kolla_node, tmp_path):
         assert all(answer["undo"]["held"] for answer in answers[:3]) and answers[0]["targets"][0]["engine"] == "podman"
     finally:
         kolla.sh("systemctl stop podman.socket podman.service")
-    assert page(kolla, 9292) == "hello" and kept(kolla) == before
+    wait_served(kolla, "glance_api")
+    wait_for(lambda: kept(kolla) == before)
 
 
 def test_podmans_own_policy_brings_back_what_was_killed_and_not_what_was_terminated(kolla, tmp_path):
@@ -431,14 +470,15 @@ def test_a_container_that_its_unit_makes_anew_with_each_start_is_another_one_and
     kolla.sh(f"cat > /etc/systemd/system/{unit} <<'X'\n{lab_engines.PODMAN_UNIT}X\nsystemctl daemon-reload; systemctl start {unit}")
     try:
         first = inspect(kolla, "keystone", ".Id", "podman")
-        killed, stopped = play(kolla, tmp_path, ("keystone", "kill", {"wait": True}), ("keystone", "terminate", {"duration": 300}))
+        killed, stopped = play(kolla, tmp_path, ("keystone", "kill", {"wait": True}), ("keystone", "terminate", {"duration": LONG}))
         assert "failure" not in killed and "failure" not in stopped, (killed["msg"], stopped["msg"])
         came_back = killed["proof"]["came_back"]
         assert came_back["by"] == unit and came_back["replaced_by"] not in (None, first)
         assert stopped["undo"]["steps"] == [f"start {unit}"] and not kolla.active(unit)
         assert inspect(kolla, "keystone", ".Id", "podman") == ""
         end(kolla, stopped["fault"]["id"])
-        assert kolla.active(unit) and page(kolla, 5000) == "hello"
+        assert kolla.active(unit)
+        wait_for(lambda: page(kolla, 5000) == "hello")
         assert inspect(kolla, "keystone", ".Id", "podman") not in ("", first, came_back["replaced_by"])
     finally:
         kolla.sh(f"systemctl stop {unit}; systemctl reset-failed {unit}; rm /etc/systemd/system/{unit}; systemctl daemon-reload", check=False)
@@ -474,7 +514,8 @@ def file(kolla, tmp_path):
 
 
 def disrupt(inventory, *sentences, **extra):
-    command = ["ansible-playbook", "faultline.openstack.disrupt", "-i", str(inventory), "-e", json.dumps({"fault": list(sentences), **extra})]
+    command = ["ansible-playbook", "faultline.openstack.disrupt", "-i", str(inventory), "-e",
+               json.dumps({"fault": list(sentences), "recovery_timeout": HANG, **extra})]
     done = run_ansible(command)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -503,7 +544,8 @@ def test_all_actions_are_sentences_for_containers(kolla, file):
         "unplug nova_api container", "plug nova_api container on all nodes", "terminate nova_api container", "start nova_api container",
         "terminate mysql service on one node for 1 second")
     assert "mariadb: stopped, undone at" in said and said.count("nothing left behind") == 1 and said.count("residue: none") == 8
-    assert page(kolla, 18774) == "hello" and policy(kolla, "nova_api") == "unless-stopped:0"
+    assert policy(kolla, "nova_api") == "unless-stopped:0"
+    wait_served(kolla, "nova_api", "mariadb")
 
 
 def test_discovery_finds_the_services_in_the_containers(kolla):
@@ -512,14 +554,14 @@ def test_discovery_finds_the_services_in_the_containers(kolla):
     assert (nova["driver"], nova["container_name"], nova["active"]) == ("docker_container", "nova_api", True)
     assert (mysql["driver"], mysql["container_name"]) == ("docker_container", "mariadb")
     assert (facts["glance-api"]["driver"], facts["glance-api"]["container_name"]) == ("podman_container", "glance_api")
-    assert main_pid(kolla, "nova_api") in nova["pids"] and facts["chrony" if "chrony" in facts else "nova-api"]
+    assert main_pid(kolla, "nova_api") in nova["pids"]
 
 
 def test_a_service_that_nobody_has_looked_for_is_found_in_its_container(kolla):
     before = main_pid(kolla, "nova_api")
-    answer = kolla.fault("nova-api", "kill", wait=True)
+    answer = kolla.fault("nova-api", "kill", wait=True, recovery_timeout=HANG)
     assert answer["fault"]["kind"] == "container" and answer["targets"][0]["container"] == "nova_api"
     assert main_pid(kolla, "nova_api") not in (0, before)
     # the fault is known by both names
-    fault = kolla.fault("nova-api", "freeze", duration=300)["fault"]["id"]
+    fault = kolla.fault("nova-api", "freeze", duration=LONG)["fault"]["id"]
     assert kolla.call("os_fault_undo", {"service": "nova-api"})["undone"] == [fault]
