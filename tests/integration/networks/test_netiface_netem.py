@@ -6,15 +6,16 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import select
 import socket
 import struct
-import subprocess
 import time
 
 import pytest
-from lab_nodes import wait_for
+from lab_nodes import LONG, wait_for
+from lab_wires import dropped, wait_same
+from patience import HANG
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,8 @@ class Pinged:
 
     def __init__(self, address, count=20, interval=0.1):
         self.times, self.order, self.duplicates, self.wrong, self.sent = [], [], 0, 0, count
-        name, sent, begin = os.getpid() & 0xFFFF, {}, time.monotonic()
+        # answers to earlier ones may be on their way yet
+        name, sent, begin = secrets.randbelow(0x10000), {}, time.monotonic()
         with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as channel:
             channel.connect((address, 0))
             while True:
@@ -72,61 +74,81 @@ class Pinged:
 
     @property
     def median(self):
-        return sorted(self.times)[len(self.times) // 2]
+        # none at all is as late as can be
+        return sorted(self.times)[len(self.times) // 2] if self.times else float("inf")
 
     def __repr__(self):
         return f"{self.received} of {self.sent}, {self.duplicates} twice, {self.wrong} wrong, {[round(each) for each in self.times]}"
 
 
 def hit(vm, action, **args):
-    return vm.hit("os_netiface", {"action": action, "network": "management", "duration": 300, **args})
+    return vm.hit("os_netiface", {"action": action, "network": "management", "duration": LONG, **args})
+
+
+def wait_quick(vm):
+    """Until echoes are as quick as without a delay, and all of them come."""
+    wait_for(lambda: (seen := Pinged(vm.address)).received == seen.sent and seen.median < 150)
+
+
+def greeting(vm):
+    """In how many seconds its sshd greets."""
+    begin = time.monotonic()
+    with socket.create_connection((vm.address, 22), timeout=HANG) as channel:
+        assert channel.recv(4) == b"SSH-"
+    return time.monotonic() - begin
 
 
 def test_netem_delays_what_goes_out_and_not_the_way_of_ansible(guest):
-    usual = Pinged(guest.address).median
-    answer = hit(guest, "delay", delay="400ms", jitter="20ms")
+    wait_quick(guest)
+    answer = hit(guest, "delay", delay="1500ms", jitter="20ms")
     assert answer["proof"]["means"] == {"delay": "netem", "jitter": "netem"} and answer["proof"]["passed"] >= 50
-    assert 350 < Pinged(guest.address).median < 500 + usual
-    # connecting, a dozen round trips, is as fast as before
-    done = subprocess.run(["bash", "-c", f"time timeout 2 bash -c 'exec 3<>/dev/tcp/{guest.address}/22; head -c4 <&3'"], capture_output=True, check=False)
-    assert done.stdout == b"SSH-"
+    assert Pinged(guest.address).median > 1400
+    wait_for(lambda: 1400 < Pinged(guest.address).median < 2200)
+    # two round trips
+    wait_for(lambda: greeting(guest) < 2.5)
     guest.heal(answer)
-    assert Pinged(guest.address).median < 200
+    wait_quick(guest)
 
 
 def test_netem_delays_what_comes_in(guest):
     answer = hit(guest, "delay", delay="300ms", direction="in", protocol="icmp")
-    assert 250 < Pinged(guest.address).median < 500
+    assert Pinged(guest.address).median > 250
+    wait_for(lambda: 250 < Pinged(guest.address).median < 500)
     guest.heal(answer)
-    assert Pinged(guest.address).median < 200 and "flt-" not in guest.sh("ip link")
+    wait_quick(guest)
+    assert "flt-" not in guest.sh("ip link")
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_delay_and_loss_of_two_faults_add_up_and_end_in_both_orders(guest, order):
     faults = [hit(guest, "delay", delay="300ms"), hit(guest, "loss", loss="40%", protocol="icmp")]
 
-    def effects(active):
-        seen = Pinged(guest.address, count=50, interval=0.05)
-        assert (seen.median > 250) == (0 in active), seen
-        assert (10 < seen.sent - seen.received < 35) if 1 in active else seen.received == seen.sent, seen
+    def as_expected(active):
+        # of 200, 80 get lost, within five standard deviations
+        seen = Pinged(guest.address, count=200, interval=0.02)
+        lost = seen.sent - seen.received
+        assert seen.median > 250 or 0 not in active, seen
+        assert lost > 45 or 1 not in active, seen
+        return (0 in active or seen.median < 250) and lost < (115 if 1 in active else 1)
 
-    effects({0, 1})
+    wait_for(lambda: as_expected({0, 1}))
     guest.heal(faults[order[0]])
-    effects({order[1]})
+    wait_for(lambda: as_expected({order[1]}))
     guest.heal(faults[order[1]])
-    effects(set())
+    wait_for(lambda: as_expected(set()))
 
 
 def test_several_effects_in_one_call(guest):
     answer = hit(guest, "delay", delay="200ms", loss="40%", duplicate="50%", rate="10mbit")
     seen = Pinged(guest.address, count=60, interval=0.05)
-    assert seen.median > 150 and seen.duplicates > 3 and seen.received < 58
+    assert seen.median > 150 and seen.received < 58
+    wait_for(lambda: Pinged(guest.address, count=60, interval=0.05).duplicates > 3)
     guest.heal(answer)
 
 
 def test_duplicates_reorder_and_corruption(guest):
     answer = hit(guest, "duplicate", duplicate="100%")
-    assert Pinged(guest.address).duplicates >= 15
+    wait_for(lambda: Pinged(guest.address).duplicates >= 15)
     guest.heal(answer)
     answer = hit(guest, "reorder", reorder="50%", delay="300ms")
     order = Pinged(guest.address, count=40, interval=0.05).order
@@ -137,20 +159,21 @@ def test_duplicates_reorder_and_corruption(guest):
     # a wrong bit fails the checksum of IPv4, or of the echo, or is seen
     assert seen.received < 10, seen
     guest.heal(answer)
-    assert Pinged(guest.address).received == 20
+    wait_quick(guest)
 
 
 def test_the_way_of_ansible_survives_everything_lost_with_its_neighbour_forgotten(guest):
     answer = hit(guest, "loss", loss="100%", direction="both")
     assert answer["proof"]["means"] == {"loss": "netem"}
-    assert Pinged(guest.address, count=3).received == 0
+    before = dropped(guest, answer)
+    assert Pinged(guest.address, count=3).received == 0 and dropped(guest, answer) > before
     guest.sh("ip neigh flush all")
     guest.environment["ANSIBLE_SSH_ARGS"] = "-o ControlMaster=no -o ControlPath=none"
     try:
         guest.heal(answer)
     finally:
         del guest.environment["ANSIBLE_SSH_ARGS"]
-    assert Pinged(guest.address, count=3).received == 3
+    wait_quick(guest)
 
 
 VLANS = """
@@ -171,11 +194,11 @@ def test_vlans_on_a_link_come_back_as_they_were(guest):
     try:
         wait_for(lambda: "tentative" not in guest.sh("ip -6 address"))
         before = sorted(guest.sh(told).splitlines())
-        answer = guest.hit("os_netiface", {"action": "disconnect", "interface": "trunk0", "duration": 300})
+        answer = guest.hit("os_netiface", {"action": "disconnect", "interface": "trunk0", "duration": LONG})
         assert "10.56.0.0" not in guest.sh(told)
         guest.heal(answer)
         wait_for(lambda: "tentative" not in guest.sh("ip -6 address"))
-        assert sorted(guest.sh(told).splitlines()) == before
+        wait_same(lambda: sorted(guest.sh(told).splitlines()), before)
     finally:
         guest.sh("ip link del trunk0")
 
@@ -188,4 +211,5 @@ def test_reboot_of_the_guest_in_the_middle_leaves_nothing(guest_vm):
     guest_vm.wait_healed()
     # what the power cut left on the disk may not say yet that it was injected
     assert guest_vm.record(answer["fault"]["id"])["state"] in ("undone", "aborted")
-    assert "7fa1" not in guest_vm.sh("tc qdisc show") and Pinged(guest_vm.address).median < 200
+    assert "7fa1" not in guest_vm.sh("tc qdisc show")
+    wait_quick(guest_vm)

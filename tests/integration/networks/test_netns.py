@@ -18,6 +18,8 @@ from warm_ansible import run_ansible
 def within(tmp_path):
     """within(module, words, **variables): the output of an ad-hoc call in a namespace of our own, whose only address is 198.18.0.1."""
     name = f"faultline-test-{os.getpid():x}"
+    # one that a run which was killed has left
+    subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
     subprocess.run(["ip", "netns", "add", name], check=True)
     try:
         for words in (("address", "add", "198.18.0.1/32", "dev", "lo"), ("link", "set", "lo", "up")):
