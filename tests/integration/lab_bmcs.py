@@ -99,8 +99,13 @@ class Bmc:
         self.log = open(folder / "log", "wb")
         self.process = None
 
+    def begin(self):
+        """Start it on a port that is free; whether it stands."""
+        raise NotImplementedError
+
     def __enter__(self):
-        self.start()
+        # a port that is free may be taken a moment later
+        assert any(self.begin() for _attempt in range(5)), (self.folder / "log").read_text()
         return self
 
     def __exit__(self, *_ignored):
@@ -112,6 +117,11 @@ class Bmc:
             argv, cwd=self.folder, stdin=subprocess.PIPE, stdout=self.log, stderr=self.log, env={**os.environ, **(environment or {})})
         self.process.stdin.write(said)
         self.process.stdin.flush()
+
+    def is_up(self, listens):
+        """Wait until it listens; False where it has ended instead, as when somebody else was quicker to take its port."""
+        wait_for(lambda: listens() or self.process.poll() is not None)
+        return self.process.poll() is None
 
     def stop(self):
         self.process.kill()
@@ -130,12 +140,12 @@ class VirtualBmc(Bmc):
 
     driver = "ipmi"
 
-    def start(self):
+    def begin(self):
         port = free_port()
         self.entry = {"address": "127.0.0.1", "port": port, "username": USER, "password": PASSWORD}
         (self.folder / "bmc.py").write_text(_VIRTUALBMC)
         self.run([sys.executable, "bmc.py", self.vm.domain, self.vm.lab.uri, str(port)], f"{USER}\n{PASSWORD}\n".encode())
-        wait_for(lambda: _listens(port))
+        return self.is_up(lambda: _listens(port))
 
 
 class IpmiSim(Bmc):
@@ -143,7 +153,7 @@ class IpmiSim(Bmc):
 
     driver = "ipmi"
 
-    def start(self):
+    def begin(self):
         port, password = free_port(), PASSWORD.replace(" ", "")
         self.entry = {"address": "127.0.0.1", "port": port, "username": USER, "password": password}
         chassis = self.folder / "chassis.sh"
@@ -152,7 +162,7 @@ class IpmiSim(Bmc):
         (self.folder / "lan.conf").write_text(_IPMI_SIM.format(port=port, chassis=chassis, user=USER, password=password))
         (self.folder / "bmc.emu").write_text(_EMULATED)
         self.run([shutil.which("ipmi_sim"), "-c", "lan.conf", "-f", "bmc.emu", "-s", str(self.folder), "-n"])
-        wait_for(lambda: _listens(port))
+        return self.is_up(lambda: _listens(port))
 
 
 class Redfish(Bmc):
@@ -160,7 +170,7 @@ class Redfish(Bmc):
 
     driver = "redfish"
 
-    def start(self):
+    def begin(self):
         port = free_port(socket.SOCK_STREAM)
         self.entry = {
             "address": f"http://127.0.0.1:{port}", "username": USER, "password": PASSWORD,
@@ -171,7 +181,7 @@ class Redfish(Bmc):
         (self.folder / "emulator.conf").write_text(f"SUSHY_EMULATOR_AUTH_FILE = {str(self.folder / 'users')!r}\n")
         emulator = os.path.join(os.path.dirname(sys.executable), "sushy-emulator")
         self.run([emulator, "--config", str(self.folder / "emulator.conf"), "--libvirt-uri", self.vm.lab.uri, "-i", "127.0.0.1", "-p", str(port)])
-        wait_for(lambda: _answers(port))
+        return self.is_up(lambda: _answers(port))
 
 
 def _listens(port):

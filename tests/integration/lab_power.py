@@ -11,39 +11,55 @@ import json
 import pathlib
 
 from lab_nodes import JOURNAL
+from patience import HANG, wait_for
+
+
+def _records(folders, home):
+    for path in pathlib.Path(home).glob(f"{folders}/*.json"):
+        # one that is closed between two looks is somewhere else
+        with contextlib.suppress(FileNotFoundError):
+            yield json.loads(path.read_text())
 
 
 def open_here(name, home=JOURNAL):
     """The open faults of this machine on a host."""
-    records = []
-    for path in pathlib.Path(home, "open").glob("*.json"):
-        # one that is closed between two looks is open no more
-        with contextlib.suppress(FileNotFoundError):
-            records.append(json.loads(path.read_text()))
-    return [record for record in records if record["kind"] == "power" and record["subject"] == name]
+    return [record for record in _records("open", home) if record["kind"] == "power" and record["subject"] == name]
+
+
+def faults_here(name, home=JOURNAL):
+    """The ids of all of them, the closed ones too."""
+    return {record["id"] for record in _records("*", home) if record["kind"] == "power" and record["subject"] == name}
 
 
 def record(fault_id, home=JOURNAL):
-    path = next(pathlib.Path(home).glob(f"*/{fault_id}.json"))
-    return json.loads(path.read_text())
+    return wait_for(lambda: next((each for each in _records("*", home) if each["id"] == fault_id), None))
 
 
-def keepers(home=JOURNAL):
-    """PIDs of the processes that keep the time of faults on this machine."""
-    found = []
-    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"watch" in words and any(word.startswith(f"{home}/runner/".encode()) for word in words):
-            found.append(int(path.parent.name))
-    return found
+def start(vm, **args):
+    """(a run of os_power in the background, the id of its fault once that is proven)."""
+    known = faults_here(vm.name)
+    playing = vm.start("os_power", args)
+    fault_id = wait_for(lambda: next(iter(faults_here(vm.name) - known), None))
+    wait_for(lambda: record(fault_id)["proof"] or record(fault_id)["undone_at"])
+    return playing, fault_id
+
+
+def keepers(*fault_ids):
+    """PIDs of the processes that keep the time of these faults on this machine, each before those that it has started."""
+    found = {}
+    for path in pathlib.Path("/proc").glob("[0-9]*"):
+        # a process may end between two looks
+        with contextlib.suppress(OSError):
+            words = (path / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if "watch" in words and set(fault_ids) & set(words):
+                found[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+    return sorted(found, key=lambda pid: found[pid] in found)
 
 
 def do(vm, action, *options, **args):
     """os_power that has to succeed; its Answer."""
-    return vm.hit("os_power", {"action": action, **args}, *options)
+    patience = {"state_timeout": HANG, "wait_timeout": HANG, "recovery_timeout": HANG}
+    return vm.hit("os_power", {"action": action, **patience, **args}, *options)
 
 
 def refused(vm, action, code, *options, **args):

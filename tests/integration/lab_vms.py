@@ -68,13 +68,13 @@ class Vm(Node):
         if self.state != "shut off":
             self.virsh("destroy", self.domain)
 
-    def ssh(self, command, check=True, timeout=HANG):
+    def ssh(self, command, check=True):
         """Run a command over SSH; its output."""
         known = self.inventory.replace("inventory.yml", "known_hosts")
         done = subprocess.run(
             ["ssh", "-i", str(FOLDER / "id_ed25519"), "-o", f"UserKnownHostsFile={known}", "-o", "StrictHostKeyChecking=yes",
-             "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=5", "-o", "BatchMode=yes", f"root@{self.address}", command],
-            capture_output=True, text=True, timeout=timeout, check=False,
+             "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=60", "-o", "BatchMode=yes", f"root@{self.address}", command],
+            capture_output=True, text=True, timeout=HANG, check=False,
         )
         assert not check or done.returncode == 0, f"{command!r} on {self.name}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
@@ -147,11 +147,11 @@ class Hypervisor:
             return False
         recipe = json.loads((FOLDER / "vm.json").read_text())
         images = recipe["environment"]["FAULTLINE_VM_IMAGES"]
-        asked = subprocess.run(["virsh", "-c", recipe["uri"], "version"], capture_output=True, timeout=30, check=False)
+        asked = subprocess.run(["virsh", "-c", recipe["uri"], "version"], capture_output=True, timeout=HANG, check=False)
         return os.path.exists(os.path.join(images, "complete")) and asked.returncode == 0
 
     def virsh(self, *arguments, check=True):
-        done = subprocess.run(["virsh", "--quiet", *arguments], env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(["virsh", "--quiet", *arguments], env=self.environment, capture_output=True, text=True, timeout=HANG, check=False)
         assert not check or done.returncode == 0, f"virsh {arguments}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
@@ -160,13 +160,13 @@ class Hypervisor:
         try:
             if not self._connection or not self._connection.isAlive():
                 self._connection = libvirt.open(self.uri)
-            return libvirt_qemu.qemuAgentCommand(self._connection.lookupByName(domain), command, 60, 0)
+            return libvirt_qemu.qemuAgentCommand(self._connection.lookupByName(domain), command, HANG, 0)
         except libvirt.libvirtError as exc:
             raise AssertionError(f"{command} on {domain}: {exc}") from None
 
     def _script(self, *arguments):
         done = subprocess.run(
-            ["bash", self.script, *arguments], env=self.environment, capture_output=True, text=True, timeout=120, check=False)
+            ["bash", self.script, *arguments], env=self.environment, capture_output=True, text=True, timeout=HANG, check=False)
         assert done.returncode == 0, f"hypervisor.sh {arguments}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 

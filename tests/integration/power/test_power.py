@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -14,13 +15,14 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import time
 
 import pytest
 import yaml
 from lab_bmcs import IpmiSim, Redfish, VirtualBmc
-from lab_nodes import JOURNAL, LAB, ROOT, wait_for
-from lab_power import do, keepers, open_here, record, refused
+from lab_deadlines import kill, lasting
+from lab_nodes import JOURNAL, LAB, LONG, ROOT, wait_for
+from lab_power import do, faults_here, keepers, open_here, record, refused, start
+from patience import HANG, more_time
 from warm_ansible import run_ansible
 
 
@@ -41,7 +43,7 @@ def power(machine):
     if left:
         machine.call("os_power", {"action": "undo"})
     assert left == []
-    wait_for(lambda: not keepers())
+    wait_for(lambda: not keepers(*faults_here(machine.name)))
     assert machine.state == "running"
 
 
@@ -50,12 +52,14 @@ def power(machine):
 
 def test_poweroff_takes_the_power_away_until_the_deadline(power):
     before = power.boot_id()
-    answer = do(power, "poweroff", duration=5)
-    assert power.state == "shut off" and not power.answers()
-    assert answer["proof"]["state"] == "off" and answer["undo"]["state"] == "armed"
-    wait_for(lambda: power.state == "running")
-    wait_for(lambda: not open_here("power"))
-    after = record(answer["fault"]["id"])
+
+    def off(seconds):
+        answer = do(power, "poweroff", duration=seconds)
+        assert answer["proof"]["state"] == "off" and answer["undo"]["state"] == "armed"
+        return answer["fault"]["id"]
+
+    seen, after = lasting(record, off, lambda: (power.state, power.answers()))
+    assert seen == ("shut off", False) and power.state == "running"
     assert (after["state"], after["held"], after["residue"]) == ("undone", True, [])
     power.wait_up()
     assert power.boot_id() != before
@@ -173,23 +177,22 @@ def test_a_driver_that_cannot_be_asked_is_passed_over_with_a_warning(power):
 
 
 def test_ansible_killed_leaves_no_host_off(power):
-    playing = power.start("os_power", {"action": "poweroff", "duration": 6, "wait": True})
-    wait_for(lambda: power.state == "shut off")
-    os.killpg(playing.pid, signal.SIGKILL)
-    playing.wait()
-    (fault,) = open_here("power")
-    assert power.state == "shut off"
-    wait_for(lambda: power.state == "running")
-    wait_for(lambda: record(fault["id"])["state"] == "undone")
-    assert record(fault["id"])["held"] is True
+    def off(seconds):
+        playing, fault_id = start(power, action="poweroff", duration=seconds, wait=True)
+        kill(playing)
+        return fault_id
+
+    seen, after = lasting(record, off, lambda: power.state)
+    assert seen == "shut off" and power.state == "running"
+    assert after["state"] == "undone" and after["held"] is True
 
 
 def test_one_keeper_killed_the_other_switches_on_at_once(power):
-    answer = do(power, "poweroff", duration=900)
+    fault_id = do(power, "poweroff", duration=LONG)["fault"]["id"]
     # the second of the two is the first's child
-    os.kill(max(keepers()), signal.SIGKILL)
+    os.kill(keepers(fault_id)[-1], signal.SIGKILL)
     wait_for(lambda: power.state == "running")
-    wait_for(lambda: record(answer["fault"]["id"])["state"] == "undone")
+    wait_for(lambda: record(fault_id)["state"] == "undone")
 
 
 # ---- BMCs
@@ -219,23 +222,34 @@ def by_bmc(bmc, power, tmp_path):
     return known
 
 
-def test_a_bmc_switches_off_and_on_and_no_password_is_left_anywhere(power, bmc, by_bmc):
+def test_a_bmc_switches_off_and_on_and_no_password_is_left_anywhere(power, bmc, by_bmc, tmp_path):
     vm = by_bmc()
     secret = bmc.entry["password"]
     assert vm.call("os_power_info", {})["state"] == "on"
-    answer = do(vm, "poweroff", "-vvv", duration=6)
-    assert power.state == "shut off" and answer["proof"]["state"] == "off"
-    assert secret not in answer.output
-    for pid in keepers():
-        for name in ("cmdline", "environ"):
-            assert secret.encode() not in pathlib.Path(f"/proc/{pid}/{name}").read_bytes()
-    found = subprocess.run(
-        ["grep", "-rlF", "--exclude-dir=pytest-of-*", secret, JOURNAL, str(pathlib.Path.home() / ".ansible"), "/run", "/tmp"],
-        capture_output=True, text=True, check=False).stdout.split()
-    assert [path for path in found if "/pytest-" not in path] == []
-    wait_for(lambda: power.state == "running")
-    wait_for(lambda: not open_here("power"))
-    assert record(answer["fault"]["id"])["state"] == "undone"
+    # the password is a new one in each run: only what was written since may have it
+    marker = tmp_path / "begun"
+    marker.touch()
+
+    def off(seconds):
+        answer = do(vm, "poweroff", "-vvv", duration=seconds)
+        assert answer["proof"]["state"] == "off" and secret not in answer.output
+        return answer["fault"]["id"]
+
+    def look():
+        shown = []
+        for pid in keepers(*faults_here("power")):
+            # they are gone where the fault is over
+            with contextlib.suppress(OSError):
+                shown += [pathlib.Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
+        return power.state, shown, subprocess.run(
+            ["find", JOURNAL, str(pathlib.Path.home() / ".ansible"), "/run", "/tmp", "-xdev", "-path", "*/pytest-*", "-prune", "-o",
+             "-newer", str(marker), "-type", "f", "-exec", "grep", "-lF", "-e", secret, "{}", "+"],
+            capture_output=True, text=True, check=False).stdout.split()
+
+    (state, shown, found), after = lasting(record, off, look)
+    assert state == "shut off" and shown and not any(secret.encode() in each for each in shown)
+    assert found == []
+    assert power.state == "running" and after["state"] == "undone"
 
 
 def test_a_reset_that_the_bmc_cannot_show_is_proven_by_the_host_s_next_boot(power, by_bmc):
@@ -249,9 +263,7 @@ def test_a_bmc_that_refuses_the_password_and_one_that_is_silent_are_told_apart(p
     assert "refuses the user name or the password" in answer["msg"]
     bmc.silence()
     try:
-        began = time.monotonic()
         silent = refused(by_bmc(), "poweroff", "no_answer")
-        assert time.monotonic() - began < 60
     finally:
         bmc.wake()
     assert "silent" in silent["msg"] or "did not answer" in silent["msg"]
@@ -260,9 +272,11 @@ def test_a_bmc_that_refuses_the_password_and_one_that_is_silent_are_told_apart(p
 
 def test_what_the_controller_s_reboot_interrupted_is_healed_with_the_inventory_s_password(power, bmc, by_bmc):
     vm = by_bmc()
-    answer = do(vm, "poweroff", duration=900)
-    for pid in keepers():
-        os.kill(pid, signal.SIGKILL)
+    answer = do(vm, "poweroff", duration=LONG)
+    # both at once: neither may see the other go
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in keepers(answer["fault"]["id"]):
+            os.kill(pid, number)
     assert power.state == "shut off"
     healing = play("heal", vm, "-e", "targets=power")
     # a guest without Python is no host for the rest of that playbook
@@ -271,7 +285,7 @@ def test_what_the_controller_s_reboot_interrupted_is_healed_with_the_inventory_s
 
 
 def play(name, vm, *options):
-    done = run_ansible(["ansible-playbook", f"faultline.openstack.{name}", "-i", vm.inventory, *options])
+    done = run_ansible(["ansible-playbook", f"faultline.openstack.{name}", "-i", vm.inventory, "-e", f"recovery_timeout={HANG}", *options])
     return done.stdout + done.stderr
 
 
@@ -293,20 +307,25 @@ def test_who_is_not_root_keeps_the_journal_at_home(power, tmp_path):
         for folder in (tmp_path, *tmp_path.parents):
             if str(folder).startswith("/tmp/pytest-"):
                 folder.chmod(0o755)
-        done = subprocess.run(
-            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all",
-             # ours may be where only root can read
-             "/usr/bin/python3", "-m", "ansible", "adhoc", "-i", str(home / "inventory.yml"), "power", "-m", "faultline.openstack.os_power",
-             "-a", json.dumps({"action": "poweroff", "duration": 8})],
-            cwd=ROOT, env={**os.environ, "HOME": str(home), "USER": "nobody", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal",
-                           "PYTHONPATH": sysconfig.get_path("purelib")},
-            capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
         state = home / ".local" / "state" / "faultline"
-        (fault,) = open_here("power", state)
-        assert power.state == "shut off" and state.stat().st_uid == 65534
-        wait_for(lambda: power.state == "running")
-        wait_for(lambda: record(fault["id"], state)["state"] == "undone")
+
+        def off(seconds):
+            known = faults_here("power", state)
+            done = subprocess.run(
+                ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all",
+                 # ours may be where only root can read
+                 "/usr/bin/python3", "-m", "ansible", "adhoc", "-i", str(home / "inventory.yml"), "power", "-m", "faultline.openstack.os_power",
+                 "-a", json.dumps({"action": "poweroff", "duration": seconds, "state_timeout": HANG})],
+                cwd=ROOT, env={**os.environ, "HOME": str(home), "USER": "nobody", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal",
+                               "PYTHONPATH": sysconfig.get_path("purelib")},
+                capture_output=True, text=True, timeout=HANG, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+            (fault_id,) = faults_here("power", state) - known
+            return fault_id
+
+        seen, after = lasting(lambda fault_id: record(fault_id, state), off, lambda: (power.state, state.stat().st_uid))
+        assert seen == ("shut off", 65534)
+        assert power.state == "running" and after["state"] == "undone"
 
 
 # ---- another cloud
@@ -334,14 +353,19 @@ def test_stagger_goes_from_host_to_host(power, make_vm, tmp_path):
     other = make_vm("power2", kind="tiny", memory=128)
     hosts = {vm.name: yaml.safe_load(pathlib.Path(vm.inventory).read_text())["all"]["hosts"][vm.name] for vm in (power, other)}
     (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
-    done = run_ansible(
-        ["ansible", "-i", str(tmp_path / "inventory.yml"), "all", "-m", "faultline.openstack.os_power",
-         "-a", json.dumps({"action": "snapshot", "snapshot": "staggered", "stagger": 4})], ANSIBLE_STDOUT_CALLBACK="ansible.builtin.minimal")
-    told = dict(re.findall(r'^(power2?) \| CHANGED.*?"injected_at": "([^"]+)"', done.stdout, re.MULTILINE | re.DOTALL))
-    assert set(told) == {"power", "power2"}, done.stdout
-    began = [told[name] for name in ("power", "power2")]
-    seconds = [sum(float(part) * factor for part, factor in zip(text[11:-1].split(":"), (3600, 60, 1), strict=True)) for text in began]
-    assert (seconds[1] - seconds[0]) % 86400 >= 3
+    for stagger in more_time(4):
+        done = run_ansible(
+            ["ansible", "-i", str(tmp_path / "inventory.yml"), "all", "-m", "faultline.openstack.os_power",
+             "-a", json.dumps({"action": "snapshot", "snapshot": f"staggered-{stagger}", "stagger": stagger})],
+            ANSIBLE_STDOUT_CALLBACK="ansible.builtin.minimal")
+        told = dict(re.findall(r'^(power2?) \| CHANGED.*?"injected_at": "([^"]+)"', done.stdout, re.MULTILINE | re.DOTALL))
+        assert set(told) == {"power", "power2"}, done.stdout
+        began = [told[name] for name in ("power", "power2")]
+        seconds = [sum(float(part) * factor for part, factor in zip(text[11:-1].split(":"), (3600, 60, 1), strict=True)) for text in began]
+        # the first one may be late
+        if (seconds[1] - seconds[0]) % 86400 >= 0.75 * stagger:
+            break
+    assert 0.75 * stagger <= (seconds[1] - seconds[0]) % 86400 < 43200
 
 
 def test_sentences_switch_a_host_off_for_a_time_and_until_another_sentence(power):
