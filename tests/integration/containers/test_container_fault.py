@@ -153,6 +153,7 @@ def another(node, name, *options, engine="docker", port=8004):
         node.sh(f"{engine} rm --force {name}", check=False)
 
 
+@pytest.mark.gate
 def test_kill_hits_the_main_process_of_exactly_that_container_and_its_policy_brings_it_back(kolla):
     before, other = main_pid(kolla, "nova_api"), main_pid(kolla, "nova_api_old")
     answer = hit(kolla, "nova_api", "kill", wait=True)
@@ -165,6 +166,7 @@ def test_kill_hits_the_main_process_of_exactly_that_container_and_its_policy_bri
     wait_served(kolla, "nova_api")
 
 
+@pytest.mark.gate
 def test_kill_of_a_container_that_a_unit_runs_says_that_the_unit_brought_it_back(kolla):
     unit = "kolla-mariadb-container.service"
     restarts = kolla.sh(f"systemctl show -p NRestarts --value {unit}")
@@ -188,6 +190,7 @@ def test_kill_sends_the_signal_and_says_who_ignores_it(kolla, tmp_path):
         kolla.sh("docker rm --force deaf")
 
 
+@pytest.mark.gate
 def test_freeze_stops_all_processes_as_the_kernel_itself_says(kolla, tmp_path):
     names = ("nova_api", "glance_api")
     before = {name: main_pid(kolla, name) for name in names}
@@ -254,6 +257,7 @@ def test_terminate_refuses_a_container_that_would_delete_itself(kolla):
         assert answer["failure"]["code"] == "no_undo" and "--rm" in answer["msg"] and status(kolla, "brief") == "running"
 
 
+@pytest.mark.gate
 def test_unplug_cuts_a_container_with_a_network_of_its_own_and_no_other(kolla):
     with socket.create_connection((kolla.address, 18774), timeout=HANG) as established:
         answer = hit(kolla, "nova_api", "unplug", duration=LONG)
@@ -277,6 +281,7 @@ def test_unplug_cuts_a_container_with_a_network_of_its_own_and_no_other(kolla):
         assert established.recv(100).startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.gate
 def test_unplug_cuts_a_container_on_the_hosts_network_on_the_host(kolla, tmp_path):
     names = ("mariadb", "glance_api")
     answers = play(kolla, tmp_path, *((name, "unplug", {"duration": LONG}) for name in names))
@@ -456,6 +461,7 @@ def test_podman_by_its_service_is_hit_as_by_its_command(kolla_node, tmp_path):
     wait_for(lambda: kept(kolla) == before)
 
 
+@pytest.mark.gate
 def test_podmans_own_policy_brings_back_what_was_killed_and_not_what_was_terminated(kolla, tmp_path):
     with another(kolla, "restless", "--restart always", engine="podman"):
         pid = int(inspect(kolla, "restless", ".State.Pid", "podman"))
@@ -538,6 +544,7 @@ def test_what_a_container_runs_is_hit_by_the_services_name_and_by_the_containers
     assert len(set(pids)) == 3
 
 
+@pytest.mark.gate
 def test_all_actions_are_sentences_for_containers(kolla, file):
     said = disrupt(
         file, "restart neutron_api container", "Freeze nova_api container on one node", "unfreeze nova_api container",

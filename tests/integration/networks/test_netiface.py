@@ -30,6 +30,7 @@ def everything(node, interface):
 # ---- disconnect and connect -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.gate
 def test_disconnect_sets_the_link_down_until_connect(wire, peer):
     wait_reached(peer, wire.storage, "eth1")
     answer = hit(wire, "disconnect", network="storage", duration=LONG)
@@ -113,6 +114,7 @@ def test_a_bridge_keeps_its_members(wire):
         wire.sh("ip link set eth1 nomaster; ip link del br9")
 
 
+@pytest.mark.gate
 def test_isolate_drops_everything_both_ways_and_leaves_the_link_up(wire, peer):
     answer = hit(wire, "disconnect", network="storage", kind="isolate", duration=LONG)
     assert answer["proof"]["dropped_out"] > 0
@@ -270,6 +272,7 @@ def test_reboot_in_the_middle_leaves_nothing_cut(wires, clean):
 # ---- partition ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.gate
 def test_partition_drops_what_a_peer_says_and_hears_and_nothing_else(wire, peer, lab):
     answer = hit(wire, "partition", peers=["peer"], duration=LONG)
     assert sorted(target["interface"] for target in answer["targets"]) == ["eth0", "eth1"]

@@ -98,6 +98,7 @@ def greeting(vm):
     return time.monotonic() - begin
 
 
+@pytest.mark.gate
 def test_netem_delays_what_goes_out_and_not_the_way_of_ansible(guest):
     wait_quick(guest)
     answer = hit(guest, "delay", delay="1500ms", jitter="20ms")
@@ -146,6 +147,7 @@ def test_several_effects_in_one_call(guest):
     guest.heal(answer)
 
 
+@pytest.mark.gate
 def test_duplicates_reorder_and_corruption(guest):
     answer = hit(guest, "duplicate", duplicate="100%")
     wait_for(lambda: Pinged(guest.address).duplicates >= 15)

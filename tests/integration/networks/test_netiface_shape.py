@@ -79,6 +79,7 @@ def sink(wires):
         node.sh("pkill -f '^python3 /run/sink.py'; rm -f /run/sink.py", check=False)
 
 
+@pytest.mark.gate
 def test_loss_loses_as_many_as_it_says(wire, peer):
     answer = hit(wire, "loss", network="storage", loss="30%", duration=LONG)
     assert answer["proof"]["means"]["loss"] in ("netem", "cls_bpf") and answer["proof"]["met"] > 0
@@ -108,6 +109,7 @@ def test_rate_limits_what_goes_out_and_not_what_comes_in(wire, peer, sink):
     wait_fast(wire, peer.storage, 1000000)
 
 
+@pytest.mark.gate
 def test_rate_limits_what_comes_in_by_a_detour_of_our_own(wire, peer, sink):
     answer = hit(wire, "rate", network="storage", rate="4mbit", direction="in", duration=LONG)
     assert seconds_to_send(peer, wire.storage, 1000000) > 1.35

@@ -65,6 +65,7 @@ def oom_kills(node):
 # ---- reboot
 
 
+@pytest.mark.gate
 def test_reboot_is_waited_for_and_proven_by_another_boot(boxed):
     before = boot(boxed)
     answer = hit(boxed, "reboot")
@@ -110,6 +111,7 @@ def test_what_would_hit_the_whole_machine_is_refused_in_a_container(boxed, actio
 # ---- oom
 
 
+@pytest.mark.gate
 def test_oom_is_ended_by_the_kernel_s_killer_and_spares_sshd(boxed):
     kills, server = oom_kills(boxed), boxed.sh(SSHD)
     answer = hit(boxed, "oom")
@@ -150,6 +152,7 @@ def used(node, path):
     return int(node.sh(f"df --output=pcent {path} | tail -1").strip(" %"))
 
 
+@pytest.mark.gate
 def test_a_full_disk_lets_nobody_write_until_its_deadline(boxed):
     def fill(seconds):
         answer = hit(boxed, "fill_disk", path="/data", percent=100, duration=seconds)
@@ -248,6 +251,7 @@ finally:
 X"""
 
 
+@pytest.mark.gate
 def test_pids_are_taken_but_for_those_that_are_needed_to_heal(boxed):
     before = int(control_group(boxed, "pids", "pids.current"))
     answer = hit(boxed, "exhaust", resource="pids", free=70, duration=LONG)
@@ -330,6 +334,7 @@ def test_fds_of_what_carries_us_are_not_taken(boxed, pattern):
 # ---- processes by pattern
 
 
+@pytest.mark.gate
 def test_processes_by_pattern_are_killed_or_frozen(boxed):
     # as a service that nobody looks after
     pids = [int(boxed.sh(f"setsid sleep {n} >/dev/null 2>&1 & echo $!")) for n in (86421, 86422)]
@@ -374,7 +379,7 @@ def test_the_fault_s_own_process_killed_ends_its_worker(boxed):
 
 
 @pytest.mark.parametrize("target, seen", [
-    ("cpu", lambda proof: proof["cpu_percent"] > 5),
+    pytest.param("cpu", lambda proof: proof["cpu_percent"] > 5, marks=pytest.mark.gate),
     ("memory", lambda proof: proof["memory"] >= 38 << 20),
     ("disk", lambda proof: proof["written"] > 0),
     ("kernel", lambda proof: True),

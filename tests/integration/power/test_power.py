@@ -50,6 +50,7 @@ def power(machine):
 # ---- libvirt
 
 
+@pytest.mark.gate
 def test_poweroff_takes_the_power_away_until_the_deadline(power):
     before = power.boot_id()
 
@@ -222,6 +223,10 @@ def by_bmc(bmc, power, tmp_path):
     return known
 
 
+@pytest.mark.parametrize("bmc", [
+    pytest.param(VirtualBmc, id="virtualbmc", marks=pytest.mark.gate), pytest.param(IpmiSim, id="ipmi_sim"),
+    pytest.param(Redfish, id="redfish", marks=pytest.mark.gate),
+], indirect=True)
 def test_a_bmc_switches_off_and_on_and_no_password_is_left_anywhere(power, bmc, by_bmc, tmp_path):
     vm = by_bmc()
     secret = bmc.entry["password"]
