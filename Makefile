@@ -116,7 +116,7 @@ test-playbooks: $(VENV)/.test lab ## The playbooks as users run them, by the Mol
 .PHONY: $(AREAS:%=test-%)
 $(AREAS:%=test-%): test-%: $(VENV)/.test lab
 	$(VENV)/bin/python tests/tools/area.py run $* $(SIDE_BY_SIDE) tests/integration/$* $(PYTEST_ARGS)
-test-ha: $(VENV)/.rally
+test-ha test-power: $(VENV)/.rally
 test-routers: $(VENV)/.eda
 
 .PHONY: test-openstack
