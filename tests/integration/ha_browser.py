@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 
-DEADLINE = 60.0
+from patience import HANG
 
 
 class Browser:
@@ -46,10 +46,14 @@ class Browser:
         os.close(to_us)
         self.sending, self.receiving = from_us, from_browser
         self.rest, self.number, self.session, self.events = b"", 0, None, []
-        target = next(each for each in self.ask("Target.getTargets")["targetInfos"] if each["type"] == "page")
-        self.session = self.ask("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.ask(f"{domain}.enable")
+        try:
+            target = next(each for each in self.ask("Target.getTargets")["targetInfos"] if each["type"] == "page")
+            self.session = self.ask("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
+            for domain in ("Page", "Runtime", "Log", "Network"):
+                self.ask(f"{domain}.enable")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_exc):
@@ -66,7 +70,7 @@ class Browser:
         if self.session:
             message["sessionId"] = self.session
         os.write(self.sending, json.dumps(message).encode() + b"\0")
-        mine, until = self.number, time.monotonic() + DEADLINE
+        mine, until = self.number, time.monotonic() + HANG
         while True:
             answer = self._message(until, method)
             if answer.get("id") == mine:
@@ -79,7 +83,7 @@ class Browser:
         while b"\0" not in self.rest:
             left = until - time.monotonic()
             if left <= 0 or not select.select([self.receiving], [], [], left)[0]:
-                raise TimeoutError(f"no answer to {what} in {DEADLINE:g} s")
+                raise TimeoutError(f"no answer to {what} in {HANG} s")
             some = os.read(self.receiving, 1 << 20)
             if not some:
                 raise RuntimeError(f"the browser ended during {what}")
@@ -107,10 +111,10 @@ class Browser:
 
     def wait(self, script):
         """Wait until an expression is true."""
-        until = time.monotonic() + DEADLINE
+        until = time.monotonic() + HANG
         while not self.run(script):
             if time.monotonic() > until:
-                raise TimeoutError(f"{script} is not true after {DEADLINE:g} s")
+                raise TimeoutError(f"{script} is not true after {HANG} s")
             self.run("new Promise((done) => requestAnimationFrame(done))")
 
     def mouse(self, *steps):

@@ -8,50 +8,46 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import datetime
 import json
 import os
 import pathlib
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
+import urllib.request
 import zlib
 
 import lab_engines
 import pytest
 import yaml
-from lab_nodes import LAB, layer, wait_for
+from lab_nodes import LAB, ROOT, layer, wait_for
+from lab_ports import free_ports
+from patience import HANG, more_time
 
 from ansible_collections.faultline.openstack.plugins.module_utils._ha import _monitor
 from ansible_collections.faultline.openstack.plugins.plugin_utils._ha import _outages, _run_files
 
-HERE = pathlib.Path(__file__).parent
+SWITCHED = ROOT / "tests" / "integration" / "switched.py"
 PERIOD = 0.2
-# beyond a period: what a sample may begin late, and how long a port takes to close
-SLACK = 0.02
+# what two readings of a clock may differ by: samples are timed by the steady one
+SLACK = 0.05
+# seconds that a probe has that is not to fail, however long the machine stands still
+PATIENT = 60
+# how often a test is done that needs a machine which did not stand still meanwhile
+TRIES = 5
 # these need processes of this machine and no node, so nobody waits for them
 on_this_machine = pytest.mark.xdist_group("ha_monitor_alone")
 
 
-def free_ports(count):
-    """Ports of 127.0.0.1 that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _each in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
 @pytest.fixture
 def serve():
-    """serve({port: [(seconds until off, seconds off), ...]}): a process of switched.py, once it listens; gone at the end."""
+    """serve({port: [(seconds until off, seconds off), ...]}): a process of switched.py, once it listens; it begins by a line. Gone at the end."""
     started = []
 
     def start(schedules):
-        process = subprocess.Popen([sys.executable, HERE / "switched.py", json.dumps(schedules)], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen([sys.executable, SWITCHED, json.dumps(schedules)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         started.append(process)
         assert process.stdout.readline() == "ready\n"
         return process
@@ -79,9 +75,19 @@ def monitor(tmp_path):
             _monitor.stop(str(self.path))
             return parsed(self.path.read_bytes())
 
-    yield lambda spec, limit=120: Watch(spec, limit)
+    yield lambda spec, limit=2 * HANG: Watch(spec, limit)
     for path in begun:
         _monitor.remove(str(path))
+
+
+def looked_since(path, since, count, series=None):
+    """Wait until a monitor's file has so many samples (of one series) that began after a time."""
+    def there():
+        raw = path.read_bytes()
+        samples = parsed(raw[:raw.rfind(b"\n") + 1])[1]
+        return len([each for each in samples if each["start"] > since and series in (None, each["series"])]) >= count
+
+    wait_for(there)
 
 
 def parsed(raw):
@@ -92,40 +98,53 @@ def parsed(raw):
 
 
 def outages(samples, name, period=PERIOD):
-    """[(begin, end)] of one series, by the rule of the report."""
+    """The outages of one series, by the rule of the report."""
     seen = [
         _run_files.Sample(each["due"], each["start"], each["duration"], each["outcome"], each.get("error", ""))
-        for each in samples if each["series"] == name
+        # they are written as they end
+        for each in sorted(samples, key=lambda each: each["start"]) if each["series"] == name
     ]
-    return [(outage.begin, outage.end) for outage in _outages.outages(seen, period)]
+    return _outages.outages(seen, period)
 
 
-def late(samples, start):
-    """How late the sample began that began then; beyond the slack only where this machine was starved."""
-    return max(SLACK, *[each["start"] - each["due"] for each in samples if each["start"] == start])
+def of_start(samples, name, start):
+    """The sample of a series that began then."""
+    return next(each for each in samples if each["series"] == name and each["start"] == start)
 
 
-def nothing_lost(samples, end):
-    """Every probe that was due was taken, and none began later than a period after it was due."""
-    assert end["due"] == end["taken"] == len(samples)
-    assert max(sample["start"] - sample["due"] for sample in samples) < PERIOD
+def bounded(outage, samples, name, off, on):
+    """Whether an outage is where the thing was down, as closely as who looks now and then can tell, however late this machine let them look.
+
+    off, on: (before, after) it went and came, by the clock of who did it.
+    """
+    # nothing failed before, and nothing was well that began after it
+    assert off[0] - SLACK <= outage.hit and outage.last_ok <= off[1] + SLACK, (outage, off)
+    # nothing was well before it was back, and nothing failed that began after it
+    back = of_start(samples, name, outage.end)
+    assert on[0] - SLACK <= back["start"] + back["duration"] and outage.last_failed <= on[1] + SLACK, (outage, on)
+
+
+def undisturbed(samples, end):
+    """Whether every probe that was due was taken, and none began later than a period after it was due."""
+    assert end["taken"] == len(samples)
+    return end["due"] == end["taken"] and max(sample["start"] - sample["due"] for sample in samples) < PERIOD
 
 
 def fairly(watched):
     """What watched() tells and its samples, none of which is lost; watched(): (anything, samples, end line).
 
-    Once more where the monitor itself says that it lost one: this machine, a guest itself, gave it no processor for a whole period then.
+    Again where one is: this machine, a guest itself, may have given the monitor no processor for a whole period.
     """
-    told, samples, end = watched()
-    if end["taken"] < end["due"]:
+    for _try in range(TRIES):
         told, samples, end = watched()
-    nothing_lost(samples, end)
-    return told, samples
+        if undisturbed(samples, end):
+            return told, samples
+    raise AssertionError(f"samples were lost {TRIES} times of {TRIES}: {end}")
 
 
 def pages(ports, **spec):
     targets = [{"name": f"web{number}", "url": f"http://127.0.0.1:{port}/"} for number, port in enumerate(ports)]
-    return {"name": "web", "type": "http", "rate": 1 / PERIOD, "timeout": 2, "targets": targets, **spec}
+    return {"name": "web", "type": "http", "rate": 1 / PERIOD, "timeout": PATIENT, "targets": targets, **spec}
 
 
 # ---- truth
@@ -140,47 +159,54 @@ def test_every_outage_is_found_and_its_length_is_right(serve, monitor):
         ports = free_ports(4)
         server = serve({port: [(chance.uniform(0.8, 1.6), length) for length in lengths[number::4]] for number, port in enumerate(ports)})
         watch = monitor(pages(ports))
+        server.stdin.write("begin\n")
+        server.stdin.flush()
         truth = json.loads(server.stdout.readline())
-        time.sleep(3 * PERIOD)
+        # each port is looked at once more
+        looked_since(watch.path, time.time(), 4)
         return list(truth.values()), *watch.stop()[1:]
 
     truth, samples = fairly(watched)
-    wrong = []
     for number, true in enumerate(truth):
         found = outages(samples, f"web{number}")
         assert len(found) == len(true) == 5, f"found {found} of {true}"
-        for (begin, over), (off, on) in zip(found, true, strict=True):
-            bounds = [PERIOD + late(samples, edge) for edge in (begin, over)]
-            if not -SLACK <= begin - off <= bounds[0] or not -SLACK <= over - on <= bounds[1] or abs((over - begin) - (on - off)) > max(bounds):
-                wrong.append((begin - off, over - on))
-    assert not wrong
+        for outage, (off, on) in zip(found, true, strict=True):
+            bounded(outage, samples, f"web{number}", off, on)
+            # so its length is right within a period, and what its last sample was late
+            late = max(each["start"] - each["due"] for each in samples if each["start"] in (outage.begin, outage.end))
+            assert outage.begin - off[1] <= PERIOD + late + SLACK and outage.end - on[1] <= PERIOD + late + SLACK, (outage, off, on)
 
 
 @on_this_machine
 def test_a_service_that_hangs_is_down_for_who_waits_no_longer_than_the_deadline(serve, monitor):
-    timeout, length = 0.5, 2.3
+    timeout = 1.5
 
     def watched():
         ports = free_ports(2)
         server, _beside = serve({ports[0]: []}), serve({ports[1]: []})
         watch = monitor(pages(ports, timeout=timeout))
-        time.sleep(1)
+        looked_since(watch.path, time.time(), 4)
+        off = [time.time()]
         server.send_signal(signal.SIGSTOP)
-        hung = time.time()
-        time.sleep(length)
+        # who is stopped has done nothing more from here on
+        wait_for(lambda: pathlib.Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", pause=0.01)
+        off.append(time.time())
+        # these ended while it hung
+        looked_since(watch.path, off[1], 10, series="web0")
+        on = [time.time()]
         server.send_signal(signal.SIGCONT)
-        on = time.time()
-        time.sleep(1)
-        return (hung, on), *watch.stop()[1:]
+        with urllib.request.urlopen(f"http://127.0.0.1:{ports[0]}/", timeout=HANG) as answer:
+            answer.read()
+        on.append(time.time())
+        looked_since(watch.path, on[1], 4)
+        return (off, on), *watch.stop()[1:]
 
-    (hung, on), samples = fairly(watched)
-    ((begin, over),) = outages(samples, "web0")
+    (off, on), samples = fairly(watched)
     assert outages(samples, "web1") == [], "one that hangs delays nobody else"
-    # who came in its last half second still got an answer in time
-    assert -SLACK <= begin - hung <= PERIOD + late(samples, begin)
-    assert -SLACK <= over - (on - timeout) <= PERIOD + late(samples, over)
+    (outage,) = outages(samples, "web0")
+    bounded(outage, samples, "web0", off, on)
     assert {sample["outcome"] for sample in samples} == {"ok", "timeout"}
-    assert max(sample["duration"] for sample in samples) < timeout + 0.2
+    assert min(sample["duration"] for sample in samples if sample["outcome"] == "timeout") > timeout - SLACK
 
 
 @on_this_machine
@@ -193,6 +219,7 @@ def test_no_sample_is_lost_while_all_cores_are_busy(serve, monitor):
                 busy = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
                 stack.callback(busy.kill)
             watch = monitor(pages(ports))
+            # what is measured is this time
             time.sleep(8)
             return None, *watch.stop()[1:]
 
@@ -204,27 +231,34 @@ def test_no_sample_is_lost_while_all_cores_are_busy(serve, monitor):
 def test_a_monitor_that_is_killed_leaves_all_but_its_last_second(serve, monitor):
     ports = free_ports(2)
     serve({port: [] for port in ports})
-    watch = monitor(pages(ports))
-    time.sleep(3)
-    os.kill(watch.pid, signal.SIGKILL)
-    killed = time.time()
-    wait_for(lambda: _monitor.status(str(watch.path))["monitor"]["state"] == "killed")
-    raw = watch.path.read_bytes()
-    header, samples, end = parsed(raw)
-    assert raw.endswith(b"\n") and end is None and header["series"].keys() == {"web0", "web1"}
-    assert 0 < killed - samples[-1]["start"] < 1
+    for _try in range(TRIES):
+        watch = monitor(pages(ports))
+        looked_since(watch.path, time.time(), 12)
+        os.kill(watch.pid, signal.SIGKILL)
+        killed = time.time()
+        wait_for(lambda path=str(watch.path): _monitor.status(path)["monitor"]["state"] == "killed")
+        raw = watch.path.read_bytes()
+        header, samples, end = parsed(raw)
+        assert raw.endswith(b"\n") and end is None and header["series"].keys() == {"web0", "web1"}
+        # or this machine stood still in between
+        if 0 < killed - samples[-1]["start"] < 1:
+            return
+    raise AssertionError(f"the last sample began {killed - samples[-1]['start']:.1f} s before the monitor was killed, {TRIES} times of {TRIES}")
 
 
 # ---- on hosts, over SSH
 
-def complete(samples, end):
-    """The file was ended in order and nothing is missing from it, but for a probe that a starved node could not begin in time.
+def complete(header, samples, end):
+    """The file was ended in order, and what is missing from it are probes that the monitor itself counts as not taken.
 
     A node of the lab is a container, in which not even root may run before others.
     """
-    assert end["taken"] == len(samples) and end["taken"] >= 0.95 * end["due"], end
-    starts = sorted(sample["start"] for sample in samples)
-    assert max(b - a for a, b in zip(starts, starts[1:])) < 1
+    assert end["taken"] == len(samples) and 0 <= end["due"] - end["taken"], end
+    missing = 0
+    for name in header["series"]:
+        dues = sorted(sample["due"] for sample in samples if sample["series"] == name)
+        missing += sum(round((b - a) / header["period"]) - 1 for a, b in zip(dues, dues[1:]))
+    assert missing <= end["due"] - end["taken"], (missing, end)
 
 
 FOLDER = "/var/lib/faultline/monitors"
@@ -241,9 +275,19 @@ class OnHost:
 
     def start(self, name, kind, **spec):
         answer = self.node.hit("ha_monitor", self._args(
-            name, limit=120, spec={"name": name, "type": kind, "host": self.node.name, **spec}), *self.options)
-        assert abs(answer["clock"] - time.time()) < 30
+            name, limit=6 * HANG, spec={"name": name, "type": kind, "host": self.node.name, "timeout": PATIENT, **spec}), *self.options)
+        assert abs(answer["clock"] - time.time()) < HANG
         return answer["monitor"]
+
+    def samples(self, name):
+        """Those that are in its file by now."""
+        # the last line may be half of one
+        lines = self.node.sh(f"cat {self.folder}/{name}.jsonl").splitlines()[1:-1]
+        return [each for each in map(json.loads, lines) if "outcome" in each]
+
+    def looked_since(self, since, *names, count=3):
+        """Wait until each of these monitors has taken some samples that began after a time."""
+        wait_for(lambda: all(len([each for each in self.samples(name) if each["start"] > since]) >= count for name in names), pause=0.5)
 
     def status(self, name):
         return self.node.hit("ha_monitor", self._args(name, state="status"), *self.options)["monitor"]
@@ -287,21 +331,40 @@ def on_spare(watch_on, spare):
     return watch_on(spare)
 
 
-def epoch(text):
-    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-
-
-def hit(node, service, action, duration):
-    """Inject a service fault and wait until it is over; (from, to), epoch seconds."""
-    answer = node.fault(service, action, duration=duration, wait=True)
+@contextlib.contextmanager
+def broken(node, service, action):
+    """A service is broken while this is entered; (before, after) it went, by the node's clock, which is this machine's."""
+    answer = node.fault(service, action, duration=2 * HANG)
     record = node.record(answer["fault"]["id"])
-    return epoch(record["injected_at"]), epoch(record["undone_at"])
+    try:
+        # what is told to end is gone in a moment
+        yield record["began"], record["injected"] + 1
+    except BaseException:
+        node.call("os_fault_undo", {"all": True})
+        raise
+    node.heal(answer)
 
 
-def matches(found, true, period=PERIOD, slack=1.0):
-    """Whether there is one outage that is as long as the fault was, but for a period and what the service takes to go and come."""
-    ((begin, end),) = found
-    assert -slack <= begin - true[0] <= period + slack and -slack <= end - true[1] <= period + slack, (found, true)
+def hit(host, service, action, *names):
+    """Break a service of the spare node until these monitors have looked, and mend it; (before, after) it went, (before, after) it came."""
+    with broken(host.node, service, action) as off:
+        host.looked_since(off[1], *names)
+        undo = time.time()
+    wait_for(lambda: listens(host.node))
+    on = (undo, time.time())
+    host.looked_since(on[1], *names)
+    return off, on
+
+
+def listens(node):
+    """Whether its memcached takes connections and answers."""
+    return "pid" in node.sh("exec 3<>/dev/tcp/127.0.0.1/11211 && printf 'stats\\r\\nquit\\r\\n' >&3 && timeout 5 cat <&3", check=False)
+
+
+def matches(samples, name, off, on, period=PERIOD):
+    """Whether there is one outage, which is where the fault was."""
+    (outage,) = outages(samples, name, period)
+    bounded(outage, samples, name, off, on)
 
 
 def test_a_host_sees_its_units_processes_and_ports_itself(on_spare, spare):
@@ -310,12 +373,11 @@ def test_a_host_sees_its_units_processes_and_ports_itself(on_spare, spare):
     on_spare.start("ports", "tcp", targets=[{"name": "memcached", "host": "127.0.0.1", "port": 11211}])
     on_spare.start("logins", "ssh", rate=2, targets=[{"name": "ssh", "host": "127.0.0.1"}])
     on_spare.start("pings", "ping", targets=[{"name": "itself", "host": spare.address}])
-    true = hit(spare, "memcached", "terminate", 3)
-    time.sleep(1)
+    true = hit(on_spare, "memcached", "terminate", "units", "processes", "ports", "logins", "pings")
     for name, error in (("units", "inactive (dead)"), ("processes", "no process"), ("ports", "connection refused")):
-        _header, samples, end = on_spare.fetch(name)
-        complete(samples, end)
-        matches(outages(samples, f"memcached on {spare.name}"), true)
+        header, samples, end = on_spare.fetch(name)
+        complete(header, samples, end)
+        matches(samples, f"memcached on {spare.name}", *true)
         assert error in {sample.get("error") for sample in samples}
     for name, subject in (("units", "ssh.service"), ("processes", "sshd"), ("logins", "ssh"), ("pings", "itself")):
         _header, samples, _end = on_spare.fetch(name, "status")
@@ -326,10 +388,9 @@ def test_a_host_sees_its_units_processes_and_ports_itself(on_spare, spare):
 
 def test_a_frozen_process_is_a_process_not_at_work(on_spare, spare):
     on_spare.start("processes", "process", patterns={"memcached": "/usr/bin/memcached"})
-    true = hit(spare, "memcached", "freeze", 2)
-    time.sleep(0.5)
+    true = hit(on_spare, "memcached", "freeze", "processes")
     _header, samples, _end = on_spare.fetch("processes", size=700)
-    matches(outages(samples, f"memcached on {spare.name}"), true)
+    matches(samples, f"memcached on {spare.name}", *true)
     assert "0 of 1 processes at work" in {sample.get("error") for sample in samples}
     on_spare.remove("processes")
 
@@ -339,51 +400,62 @@ def test_a_monitor_outlives_its_task_its_connection_and_its_sshd(on_spare, spare
     # the end of whatever carried the task, with all that is in its control group
     spare.sh("systemctl kill --kill-who=all --signal=KILL ssh; systemctl reset-failed ssh; systemctl restart ssh")
     wait_for(lambda: spare.active("ssh"))
-    time.sleep(1)
+    on_spare.looked_since(time.time(), "ports")
     assert on_spare.status("ports")["pid"] == monitor["pid"]
-    _header, samples, end = on_spare.fetch("ports")
-    complete(samples, end)
+    header, samples, end = on_spare.fetch("ports")
+    complete(header, samples, end)
     assert {sample["outcome"] for sample in samples} == {"ok"}
     on_spare.remove("ports")
 
 
 def test_a_monitor_outlives_the_controller(on_spare, spare):
     output = f"{FOLDER}/ports.jsonl"
-    playing = spare.start("ha_monitor", {"output": output, "limit": 8, "spec": {
-        "name": "ports", "type": "tcp", "targets": [{"name": "memcached", "host": "127.0.0.1", "port": 11211}]}})
-    wait_for(lambda: spare.sh(f"cat {output} 2>/dev/null", check=False))
-    os.killpg(playing.pid, signal.SIGKILL)
-    playing.wait()
-    # and nobody stops it
-    wait_for(lambda: on_spare.status("ports")["state"] == "ended")
-    _header, samples, end = on_spare.fetch("ports", "status")
-    complete(samples, end)
-    assert 40 <= end["due"] <= 41
-    on_spare.remove("ports")
+    for limit in more_time(8):
+        playing = spare.start("ha_monitor", {"output": output, "limit": limit, "spec": {
+            "name": "ports", "type": "tcp", "targets": [{"name": "memcached", "host": "127.0.0.1", "port": 11211}]}})
+        wait_for(lambda: spare.sh(f"cat {output} 2>/dev/null", check=False))
+        os.killpg(playing.pid, signal.SIGKILL)
+        playing.wait()
+        killed = time.time()
+        # and nobody stops it
+        wait_for(lambda: on_spare.status("ports")["state"] == "ended")
+        header, samples, end = on_spare.fetch("ports", "status")
+        complete(header, samples, end)
+        assert limit - SLACK <= end["ended"] - header["started"] and 5 * limit <= end["due"] <= 5 * (end["ended"] - header["started"]) + 1
+        on_spare.remove("ports")
+        if end["ended"] > killed:
+            return
+    raise AssertionError(f"within {limit} s it was not killed while the monitor was at work")
 
 
 def test_a_host_that_is_cut_off_samples_on(on_spare, spare):
     on_spare.start("ports", "tcp", targets=[{"name": "memcached", "host": "127.0.0.1", "port": 11211}])
-    on_spare.start("out", "ping", targets=[{"name": "gateway", "host": spare.sh("ip route | awk '/^default/ {print $3}'")}])
-    answer = spare.hit("os_netiface", {"action": "disconnect", "interface": "eth0", "duration": 4, "wait": True})
+    gateway, duration = spare.sh("ip route | awk '/^default/ {print $3}'"), 20
+    on_spare.start("out", "ping", timeout=5, targets=[{"name": "gateway", "host": gateway}])
+    # longer than this machine may stand still
+    answer = spare.hit("os_netiface", {"action": "disconnect", "interface": "eth0", "duration": duration, "wait": True})
     record = spare.record(answer["fault"]["id"])
-    time.sleep(1)
+    off, over = (record["began"], record["injected"]), record["injected"] + duration
+    wait_for(lambda: "1 received" in spare.sh(f"ping -c 1 -W 5 {gateway}", check=False))
+    on = (over - 1, time.time())
+    on_spare.looked_since(on[1], "ports", "out")
     for name in ("ports", "out"):
-        _header, samples, end = on_spare.fetch(name)
+        header, samples, end = on_spare.fetch(name)
+        complete(header, samples, end)
         # the network is no reason to lose samples
-        complete(samples, end)
-        found = outages(samples, f"{'memcached' if name == 'ports' else 'gateway'} on {spare.name}")
+        assert len([each for each in samples if off[1] < each["start"] < over]) > duration / PERIOD / 4, name
         if name == "out":
-            matches(found, (epoch(record["injected_at"]), epoch(record["undone_at"])), slack=2.5)
+            matches(samples, f"gateway on {spare.name}", off, on)
         else:
-            assert found == []
+            assert outages(samples, f"memcached on {spare.name}") == []
         on_spare.remove(name)
 
 
 def test_a_killed_monitor_of_a_host_is_still_fetched(on_spare, spare):
     monitor = on_spare.start("ports", "tcp", targets=[{"name": "memcached", "host": "127.0.0.1", "port": 11211}])
-    time.sleep(2)
+    on_spare.looked_since(0, "ports", count=5)
     spare.sh(f"kill -KILL {monitor['pid']}")
+    wait_for(lambda: on_spare.status("ports")["state"] == "killed")
     _header, samples, end = on_spare.fetch("ports")
     assert end is None and len(samples) >= 5 and on_spare.status("ports")["state"] == "killed"
     on_spare.remove("ports")
@@ -428,18 +500,30 @@ def test_containers_of_both_engines(make_node, watch_on):
     lab_engines.docker_run(node, "keystone", "--network host", port=5000)
     lab_engines.docker_run(node, "glance_api", "--network host", engine="podman", port=9292)
     host = watch_on(node)
-    # Podman has no socket here, and its command takes a while
-    host.start("boxes", "container", rate=2, timeout=10, containers=["keystone", "glance_api", "never_there"])
-    answer = node.hit("os_container_fault", {"container": "keystone", "action": "freeze", "duration": 3, "wait": True})
+    # Podman has no socket here; its command takes a while, and on a busy machine they would pile up
+    host.start("boxes", "container", rate=0.2, containers=["keystone", "glance_api", "never_there"])
+
+    def looked(since):
+        wait_for(lambda: any(each["start"] > since and each["series"] == "keystone on boxes" for each in host.samples("boxes")))
+
+    answer = node.hit("os_container_fault", {"container": "keystone", "action": "freeze", "duration": 2 * HANG})
     record = node.record(answer["fault"]["id"])
+    looked(record["injected"])
+    on = [time.time()]
+    node.heal(answer)
+    on.append(time.time())
+    looked(on[1])
+    off = [time.time()]
     node.sh("docker kill keystone")
-    time.sleep(3)
+    off.append(time.time())
+    looked(off[1])
     _header, samples, _end = host.fetch("boxes")
-    (begin, end), (_killed, never) = outages(samples, "keystone on boxes", 0.5)
-    assert abs(begin - epoch(record["injected_at"])) < 2 and abs(end - epoch(record["undone_at"])) < 2 and never is None
+    frozen, killed = outages(samples, "keystone on boxes", 5.0)
+    bounded(frozen, samples, "keystone on boxes", (record["began"], record["injected"]), on)
+    assert off[0] - SLACK <= killed.hit and killed.last_ok <= off[1] + SLACK and killed.end is None
     errors = [sample.get("error", "") for sample in samples if sample["series"] == "keystone on boxes"]
     assert any("Paused" in error for error in errors) and errors[-1].startswith("Exited (137)")
-    assert outages(samples, "glance_api on boxes", 0.5) == []
+    assert outages(samples, "glance_api on boxes", 5.0) == []
     assert {sample.get("error") for sample in samples if sample["series"] == "never_there on boxes"} == {"no such container"}
     host.remove("boxes")
 
@@ -479,8 +563,13 @@ def nagios(make_node):
     lab = json.loads((LAB / "node-run.json").read_text())
     node = make_node("nagios", recipe={**lab, "image": layer("nagios", NAGIOS, {"lab.conf": ICINGA})})
     node.sh("systemctl start memcached icinga2")
-    wait_for(lambda: "0" in node.sh(f"printf 'GET services\\nColumns: state\\nFilter: has_been_checked = 1\\n\\n' | nc -w 2 -U {LIVESTATUS}", check=False))
+    wait_for(lambda: says(node) == "0")
     return node
+
+
+def says(node):
+    """What Icinga says of memcached: 0, 2, or nothing yet."""
+    return node.sh(f"printf 'GET services\\nColumns: state\\nFilter: has_been_checked = 1\\n\\n' | nc -w 2 -U {LIVESTATUS}", check=False)
 
 
 def test_what_nagios_knows_and_what_its_plugins_say(nagios, watch_on):
@@ -488,12 +577,19 @@ def test_what_nagios_knows_and_what_its_plugins_say(nagios, watch_on):
     host.start("one", "livestatus", rate=2, address=LIVESTATUS)
     host.start("each", "livestatus", rate=2, address=LIVESTATUS, each=True)
     host.start("port", "nagios_plugin", rate=2, command=["/usr/lib/nagios/plugins/check_tcp", "-H", "127.0.0.1", "-p", "11211"])
-    true = hit(nagios, "memcached", "terminate", 5)
-    time.sleep(3)
-    found = {name: host.fetch(name)[1] for name in ("one", "each", "port")}
-    for name, series in (("one", "nagios on nagios"), ("each", "memcached on spare on nagios"), ("port", "port on nagios")):
+    names = ("one", "each", "port")
+    with broken(nagios, "memcached", "terminate") as off:
         # Icinga looks once a second
-        matches(outages(found[name], series, 0.5), true, 0.5, slack=3)
+        wait_for(lambda: says(nagios) == "2")
+        known = time.time()
+        host.looked_since(known, *names)
+        undo = time.time()
+    wait_for(lambda: listens(nagios) and says(nagios) == "0")
+    on = (undo, time.time())
+    host.looked_since(on[1], *names)
+    found = {name: host.fetch(name)[1] for name in names}
+    for name, series in (("one", "nagios on nagios"), ("each", "memcached on spare on nagios"), ("port", "port on nagios")):
+        matches(found[name], series, off if name == "port" else (off[0], known), on, 0.5)
         host.remove(name)
     assert outages(found["each"], "spare on nagios", 0.5) == []
     down = next(sample for sample in found["one"] if sample["outcome"] == "failed")
@@ -523,25 +619,29 @@ def test_keystone_through_the_vip_and_on_each_controller(ctl, lab, tmp_path):
     requests += [{"service": "keystone", "via": name, "url": f"http://{node.address}:5000/v3/auth/tokens"} for name, node in lab.items()]
     # names and text are no secrets, but whoever could read the file would know the cloud
     path = tmp_path / "api" / "api.jsonl"
-    _monitor.start({"name": "api", "type": "openstack_api", "timeout": 3, "requests": requests}, str(path), 120, auth)
+    _monitor.start({"name": "api", "type": "openstack_api", "timeout": PATIENT, "requests": requests}, str(path), 6 * HANG, auth)
     try:
         assert path.stat().st_mode & 0o777 == 0o600
         monitor = _monitor.status(str(path))["monitor"]
         for place in ("cmdline", "environ"):
             assert auth["password"].encode() not in pathlib.Path(f"/proc/{monitor['pid']}/{place}").read_bytes()
-        true = hit(ctl, "keystone", "terminate", 5)
+        looked_since(path, 0, 2, "keystone via ctl1")
+        with broken(ctl, "keystone", "terminate") as off:
+            looked_since(path, off[1], 2, "keystone via ctl1")
+            undo = time.time()
         # its first answers after a start take their time
-        wait_for(lambda: set(outcomes(path, "keystone via ctl1")[-2:]) == {"ok"})
-        time.sleep(2)
+        wait_for(lambda: outcomes(path, "keystone via ctl1")[-5:] == ["ok"] * 5)
+        looked_since(path, time.time(), 2, "keystone via ctl1")
         _monitor.stop(str(path))
         raw = path.read_bytes()
     finally:
         _monitor.remove(str(path))
     assert auth["password"].encode() not in raw
-    _header, samples, end = parsed(raw)
-    complete(samples, end)
-    found = outages(samples, "keystone via ctl1")
-    assert found[0][0] - true[0] < PERIOD + 1 and found[-1][1] > true[1] - 1
+    header, samples, end = parsed(raw)
+    complete(header, samples, end)
+    first, *_more = outages(samples, "keystone via ctl1")
+    back = of_start(samples, "keystone via ctl1", first.end)
+    assert off[0] - SLACK <= first.hit and first.last_ok <= off[1] and undo - SLACK <= back["start"] + back["duration"]
     for name in ("ctl2", "ctl3"):
         assert outages(samples, f"keystone via {name}") == []
     assert {sample["value"]["status"] for sample in samples if sample["series"] == "keystone via ctl2"} == {201}
@@ -549,26 +649,35 @@ def test_keystone_through_the_vip_and_on_each_controller(ctl, lab, tmp_path):
 
 def test_a_member_of_galera_and_of_rabbitmq_from_its_host(ctl, lab, watch_on):
     host, other = watch_on(ctl), watch_on(lab["ctl2"])
-    host.start("galera", "galera", size=3)
-    other.start("galera", "galera", size=3)
-    other.start("rabbit", "rabbitmq", rate=0.5, timeout=10, members=3)
-    asked = time.time()
-    true = hit(ctl, "mariadb", "terminate", 6)
-    killed = epoch(ctl.fault("rabbitmq", "kill")["injected_at"])
-    rabbit = f"{FOLDER}/rabbit.jsonl"
-    wait_for(lambda: '"failed"' in lab["ctl2"].sh(f"cat {rabbit}") and '"ok"' in lab["ctl2"].sh(f"tail -n 1 {rabbit}"), pause=1)
-    wait_for(lambda: "Synced" in ctl.sh(f"tail -n 1 {FOLDER}/galera.jsonl"), pause=1)
+    # each look costs some of a processor, and on a busy machine they would pile up
+    host.start("galera", "galera", rate=0.5, size=3)
+    other.start("galera", "galera", rate=0.5, size=3)
+    other.start("rabbit", "rabbitmq", rate=0.1, members=3)
+
+    def latest(of, name):
+        return next(reversed(of.samples(name)), {"outcome": "none yet"})
+
+    wait_for(lambda: [latest(*each)["outcome"] for each in ((host, "galera"), (other, "galera"), (other, "rabbit"))] == ["ok"] * 3, pause=1)
+    with broken(ctl, "mariadb", "terminate") as off:
+        host.looked_since(off[1], "galera")
+        wait_for(lambda: "2 of 3 members" in {each.get("error") for each in other.samples("galera")}, pause=1)
+        undo = time.time()
+    with broken(ctl, "rabbitmq", "terminate") as stopped:
+        wait_for(lambda: latest(other, "rabbit")["outcome"] == "failed", pause=1)
+    wait_for(lambda: latest(other, "rabbit")["outcome"] == "ok", pause=1)
+    wait_for(lambda: latest(host, "galera").get("value", {}).get("state") == "Synced", pause=1)
     samples = host.fetch("galera")[1]
-    (begin, end), *more = outages(samples, "galera on ctl1", 1.0)
+    first, *_more = outages(samples, "galera on ctl1", 2.0)
+    back = of_start(samples, "galera on ctl1", first.end)
     # a member that is asked to end leaves the others at once, and takes seconds until it is gone
-    assert asked - 1 < begin < true[0] + 3 and -1.5 < (more[-1][1] if more else end) - true[1] < 20
+    assert off[0] - SLACK <= first.hit and first.last_ok <= off[1] and undo - SLACK <= back["start"] + back["duration"]
     assert samples[-1]["value"]["state"] == "Synced" and samples[-1]["value"]["size"] == 3 and "flow_control_paused" in samples[-1]["value"]
     errors = {sample["error"] for sample in other.fetch("galera")[1] if sample["outcome"] == "failed"}
     assert "2 of 3 members" in errors, "the others see that one is missing"
     seen = other.fetch("rabbit")[1]
     down = [sample for sample in seen if sample["outcome"] == "failed"]
     assert {sample["error"] for sample in down} == {"2 of 3 members"} and down[0]["value"]["down_names"] == ["rabbit@ctl1"]
-    assert killed - 3 < down[0]["start"] and seen[0]["outcome"] == seen[-1]["outcome"] == "ok"
+    assert stopped[0] - SLACK <= down[0]["start"] + down[0]["duration"] and seen[0]["outcome"] == seen[-1]["outcome"] == "ok"
     host.remove("galera")
     other.remove("galera")
     other.remove("rabbit")
@@ -576,13 +685,13 @@ def test_a_member_of_galera_and_of_rabbitmq_from_its_host(ctl, lab, watch_on):
 
 def test_a_rabbitmqctl_that_hangs_hangs_no_monitor(ctl, watch_on):
     host = watch_on(ctl)
-    host.start("rabbit", "rabbitmq", rate=0.5, timeout=3, members=3)
-    wait_for(lambda: '"ok"' in ctl.sh(f"cat {FOLDER}/rabbit.jsonl"))
-    hit(ctl, "rabbitmq", "freeze", 8)
+    host.start("rabbit", "rabbitmq", rate=0.1, timeout=20, members=3)
+    wait_for(lambda: "ok" in {each["outcome"] for each in host.samples("rabbit")}, pause=1)
+    with broken(ctl, "rabbitmq", "freeze") as off:
+        # these ended while it was frozen: by its own deadline, or where it does not keep that by ours
+        wait_for(lambda: len([
+            each for each in host.samples("rabbit") if each["start"] > off[1] and each["outcome"] in ("failed", "timeout")]) >= 2, pause=1)
     _header, samples, end = host.fetch("rabbit")
     assert end["taken"] == len(samples)
-    # by its own deadline, or where it does not keep that by ours
-    assert len([sample for sample in samples if sample["outcome"] in ("failed", "timeout")]) >= 2, samples
-    assert max(sample["duration"] for sample in samples) < 4
     wait_for(lambda: "rabbitmqctl" not in ctl.sh("ps -eo args"))
     host.remove("rabbit")

@@ -6,17 +6,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
 import signal
 import subprocess
+import time
 
 import pytest
 import yaml
 from lab_nodes import LAB, ROOT, wait_for
+from patience import HANG, more_time
 from warm_ansible import run_ansible
 
+from ansible_collections.faultline.openstack.plugins.module_utils._ha import _process
+
+# seconds that a service is down for those who have to see it, though this machine may stand still meanwhile
+SEEN = 12
 # a service that nothing else needs for a moment
 STOPPED = {"module": "os_service_fault", "args": {"service": "memcached", "action": "terminate"}, "hosts": ["ctl1"], "cool_down": 3}
 
@@ -25,6 +32,7 @@ class Run:
     """ansible-playbook ha_test in the background. process; folder: of its runs."""
 
     def __init__(self, folder, scenario, *options, inventory=LAB / "os-faults.yaml"):
+        folder.mkdir()
         self.folder = folder / "runs"
         path = folder / "scenario.yml"
         path.write_text(scenario if isinstance(scenario, str) else yaml.safe_dump(scenario))
@@ -48,22 +56,33 @@ class Run:
     def read(self, name):
         return json.loads((self.path / name).read_text())
 
-    def wait(self, timeout=280):
-        return self.process.wait(timeout)
+    def wait(self):
+        # there are many steps that may each take long
+        return self.process.wait(2 * HANG)
 
     def wait_for_event(self, kind):
         def there():
             assert self.process.poll() is None, self.output
             path = next(iter(self.folder.glob("*/events.jsonl")), None) if self.folder.exists() else None
-            return path and any(json.loads(line)["kind"] == kind for line in path.read_text().splitlines())
+            # a line that is being written is none yet
+            return path and any(json.loads(line)["kind"] == kind for line in path.read_text().splitlines(keepends=True) if line.endswith("\n"))
 
         wait_for(there)
+
+    def end(self):
+        """Leave nothing of it at work."""
+        if self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        for path in self.folder.glob("*/samples/*.pid"):
+            _process.stop(str(path), HANG)
 
 
 def scenario(*disruptions, **keys):
     monitors = [{"type": "tcp", "name": "ports", "targets": [{"name": "memcached", "host": "ctl1", "port": 11211}]}]
     return {
-        "name": "test", "cloud": "faultline-lab", "health": {"timeout": 20, "services": ["keystone"]}, "baseline": 2, "cool_down": 2, "clean_run": False,
+        "name": "test", "cloud": "faultline-lab", "health": {"timeout": HANG, "services": ["keystone"]}, "baseline": 2, "cool_down": 2, "clean_run": False,
         "monitors": monitors, "disruptions": list(disruptions), **keys}
 
 
@@ -74,42 +93,45 @@ def run(tmp_path, lab, clean):
         started = []
 
         def begin(*args, **keys):
-            started.append(Run(tmp_path, *args, **keys))
+            started.append(Run(tmp_path / f"run{len(started)}", *args, **keys))
             return started[-1]
 
-        yield begin
-        for each in started:
-            if each.process.poll() is None:
-                os.killpg(each.process.pid, signal.SIGKILL)
-                each.process.wait()
+        try:
+            yield begin
+        finally:
+            for each in started:
+                each.end()
 
 
 def test_a_run_measures_what_it_breaks_and_passes(run, lab):
     units = {"type": "systemd", "name": "units", "on": ["ctl1"], "units": ["memcached"], "rate": 5}
     criteria = [
-        {"name": "short", "metric": "longest_outage", "of": "ports:*", "at_most": 7}, {"name": "well", "metric": "correctness", "at_most": 0}]
+        {"name": "short", "metric": "longest_outage", "of": "ports:*", "at_most": HANG}, {"name": "well", "metric": "correctness", "at_most": 0}]
     checks = {
-        "down_check": {"series": "units:memcached on {host}", "timeout": 5},
-        "up_check": {"probe": {"type": "tcp", "targets": [{"host": "ctl1", "port": 11211}]}, "timeout": 15}}
-    done = run(scenario({**STOPPED, "down_time": 4, **checks}, monitors=[*scenario()["monitors"], units], load=[
+        "down_check": {"series": "units:memcached on {host}", "timeout": HANG},
+        "up_check": {"probe": {"type": "tcp", "targets": [{"host": "ctl1", "port": 11211}]}, "timeout": HANG}}
+    done = run(scenario({**STOPPED, "down_time": SEEN, **checks}, monitors=[*scenario()["monitors"], units], load=[
         {"type": "command", "name": "busy", "command": ["true"], "times": 5, "pause": 1}], **{"pass": criteria}))
     assert done.wait() == 0, done.output
     report = done.read("report.json")
     assert report["verdict"]["state"] == "passed"
     (injection,) = done.read("injections.json")
     assert injection["state"] == "undone" and injection["proven"] is True and injection["held"] is True and injection["residue"] == []
-    assert 3.9 < injection["undone"] - injection["injected"] < 8
+    assert SEEN - 0.1 < injection["undone"] - injection["injected"]
     (told,) = report["injections"]
     assert [(each["kind"], each["ok"]) for each in told["checks"]] == [("down_check", True), ("up_check", True)], told["checks"]
-    assert all(0 <= each["after"] < 5 for each in told["checks"]) and any(each["key"] == "probe-d1:ctl1:11211" for each in report["series"])
+    assert all(0 <= each["after"] for each in told["checks"]) and any(each["key"] == "probe-d1:ctl1:11211" for each in report["series"])
     # both who look from here and who look on the host have seen it, for as long as it was
     for name in ("ports.jsonl", "units@ctl1.jsonl"):
         samples = [json.loads(line) for line in (done.path / "samples" / name).read_text().splitlines()[1:-1]]
-        bad = sorted(each["start"] for each in samples if each["outcome"] != "ok")
-        assert injection["injected"] - 1 < bad[0] < injection["injected"] + 1 and 3 < bad[-1] - bad[0] < 8, name
+        off, on = injection["injected"] + 1, injection["injected"] + SEEN - 1
+        down = [each["outcome"] for each in samples if off < each["start"] and each["start"] + each["duration"] < on]
+        assert len(down) >= 3 and "ok" not in down, (name, down)
+        before = {each["outcome"] for each in samples if each["start"] + each["duration"] < told["at"]}
+        assert before == {"ok"} and samples[-1]["outcome"] == "ok", name
         end = json.loads((done.path / "samples" / name).read_text().splitlines()[-1])
         # that none is lost is test_ha_monitor's, which asks once more where this machine had no processor for a whole period
-        assert end["taken"] == len(samples) >= 30 and end["taken"] >= 0.95 * end["due"], end
+        assert end["taken"] == len(samples) >= 30, end
     assert len((done.path / "load" / "busy.disrupted.jsonl").read_text().splitlines()) == 7
     for name in ("report.html", "junit.xml", "faultline_ha.prom"):
         assert (done.path / name).stat().st_size > 500
@@ -119,32 +141,37 @@ def test_a_run_measures_what_it_breaks_and_passes(run, lab):
 
 
 def test_a_criterion_that_is_not_met_fails_the_run(run):
-    done = run(scenario({**STOPPED, "down_time": 3}, **{"pass": [{"name": "never down", "metric": "downtime", "of": "ports:*", "at_most": 1}]}))
+    done = run(scenario({**STOPPED, "down_time": SEEN}, **{"pass": [{"name": "never down", "metric": "downtime", "of": "ports:*", "at_most": 1}]}))
     assert done.wait() == 2 and done.read("report.json")["verdict"]["state"] == "failed"
     assert "never down" in done.output
 
 
 def test_what_is_not_injected_never_passes(run, lab):
-    # it is gone when its moment comes
-    broken = run(scenario({**STOPPED, "args": {"service": "memcached", "action": "freeze"}, "down_time": 3, "delay": 12}))
-    broken.wait_for_event("phase")
-    wait_for(lab["ctl1"].open_faults)
-    lab["ctl1"].sh("systemctl stop memcached")
-    try:
-        assert broken.wait() == 2
+    for delay in more_time(12):
+        broken = run(scenario({**STOPPED, "args": {"service": "memcached", "action": "freeze"}, "down_time": 3, "delay": delay}))
+        broken.wait_for_event("phase")
+        wait_for(lab["ctl1"].open_faults)
+        # it is gone when its moment comes
+        lab["ctl1"].sh("systemctl stop memcached")
+        gone = time.time()
+        try:
+            status = broken.wait()
+        finally:
+            lab["ctl1"].sh("systemctl start memcached")
         (injection,) = broken.read("injections.json")
-        assert injection["state"] == "aborted" and injection["proven"] is False and "no process" in injection["failure"]
-        assert any(each["state"] == "not evaluated" for each in broken.read("report.json")["criteria"])
-    finally:
-        lab["ctl1"].sh("systemctl start memcached")
+        if gone < injection["planned"]:
+            break
+    assert status == 2
+    assert injection["state"] == "aborted" and injection["proven"] is False and "no process" in injection["failure"]
+    assert any(each["state"] == "not evaluated" for each in broken.read("report.json")["criteria"])
 
 
 def test_a_condition_ends_the_run_and_undoes_everything_at_once(run, lab):
-    ended = run(scenario({**STOPPED, "down_time": 200}, abort=[{"series": "ports:memcached", "down_for": 3}]))
+    ended = run(scenario({**STOPPED, "down_time": 2 * HANG}, abort=[{"series": "ports:memcached", "down_for": 3}]))
     assert ended.wait() == 2, ended.output
     assert "ABORT: ports:memcached was down for more than 3 seconds" in ended.output
     (injection,) = ended.read("injections.json")
-    assert injection["state"] == "undone" and injection["undone"] - injection["injected"] < 60
+    assert injection["state"] == "undone" and injection["undone"] - injection["injected"] < 2 * HANG
     assert lab["ctl1"].active("memcached") and ended.read("run.json")["state"] == "aborted"
 
 
@@ -162,28 +189,34 @@ def test_a_host_that_does_not_answer_ends_the_run_healed_and_reported(run, lab, 
 
 
 def test_an_interrupted_run_undoes_everything_at_once(run, lab):
-    interrupted = run(scenario({**STOPPED, "down_time": 900}))
+    interrupted = run(scenario({**STOPPED, "down_time": 4 * HANG}))
     interrupted.wait_for_event("injected")
     wait_for(lambda: not lab["ctl1"].active("memcached"))
     # as Ctrl-C
     os.kill(interrupted.process.pid, signal.SIGINT)
-    interrupted.wait(60)
-    wait_for(lambda: lab["ctl1"].active("memcached"))
+    interrupted.wait()
+    wait_for(lambda: lab["ctl1"].active("memcached") and lab["ctl1"].open_faults() == [])
     wait_for(lambda: interrupted.read("run.json")["state"] == "aborted")
-    assert lab["ctl1"].open_faults() == [] and "Everything is undone" in (interrupted.path / "guard.log").read_text()
+    wait_for(lambda: "Everything is undone" in (interrupted.path / "guard.log").read_text())
 
 
 def test_a_killed_run_heals_by_itself_and_is_reported(run, lab):
-    killed = run(scenario({**STOPPED, "down_time": 15}))
-    killed.wait_for_event("injected")
-    wait_for(lambda: not lab["ctl1"].active("memcached"))
-    for pid in (*guards(killed.path), killed.process.pid):
-        os.kill(pid, signal.SIGKILL)
-    os.killpg(killed.process.pid, signal.SIGKILL)
-    lab["ctl1"].wait_healed()
-    assert lab["ctl1"].active("memcached")
-    for path in killed.path.glob("samples/*.pid"):
-        os.kill(json.loads(path.read_text())["pid"], signal.SIGTERM)
+    for down_time in more_time(15):
+        killed = run(scenario({**STOPPED, "down_time": down_time}))
+        killed.wait_for_event("injected")
+        faults = lab["ctl1"].open_faults()
+        for pid in (*guards(killed.path), killed.process.pid):
+            os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(killed.process.pid, signal.SIGKILL)
+        gone = time.time()
+        lab["ctl1"].wait_healed(HANG)
+        wait_for(lambda: lab["ctl1"].active("memcached"))
+        killed.end()
+        # or the run was still there when it healed
+        if faults and gone < lab["ctl1"].record(faults[0])["undone"]:
+            break
+    assert lab["ctl1"].record(faults[0])["state"] == "undone"
     healed = run_ansible(["ansible-playbook", "faultline.openstack.heal", "-i", str(LAB / "os-faults.yaml")])
     assert healed.returncode == 0 and "nothing is left" in healed.stdout, healed.stdout
     reported = run_ansible(["ansible-playbook", "faultline.openstack.ha_test", "-i", str(LAB / "os-faults.yaml"), "-e", f"ha_test_report={killed.path}"])
@@ -228,11 +261,13 @@ def test_the_machine_that_it_is_run_on_is_only_hit_if_that_is_meant(run, tmp_pat
     assert not refused.folder.exists()
 
 
-def test_a_cloud_that_never_answers_ends_the_run_before_anything_is_touched(run):
+def test_a_cloud_that_never_answers_ends_the_run_before_anything_is_touched(run, lab):
+    # no node of the lab has this address
+    nobody = lab["ctl1"].address.rsplit(".", 2)[0] + ".255.99"
     deaf = run(scenario(STOPPED, cloud=None, health={"timeout": 6}), "-e", json.dumps({"ha_test_auth": {
-        "auth_url": "http://10.71.0.99:5000/v3", "username": "admin", "password": "x", "project_name": "admin", "user_domain_name": "Default",
+        "auth_url": f"http://{nobody}:5000/v3", "username": "admin", "password": "x", "project_name": "admin", "user_domain_name": "Default",
         "project_domain_name": "Default"}}))
-    assert deaf.wait(180) == 2, deaf.output
+    assert deaf.wait() == 2, deaf.output
     assert "Stop unless the cloud is ready" in deaf.read("run.json")["aborted"]["reason"], deaf.output
     (injection,) = deaf.read("injections.json")
     assert injection["state"] == "missing" and injection["failure"] == "It was not armed."
