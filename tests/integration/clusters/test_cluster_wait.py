@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import threading
 
 import pytest
-from lab_nodes import LAB
+from lab_nodes import LAB, wait_for
+from patience import HANG, more_time
 
 from ansible_collections.faultline.openstack.plugins.action.os_cluster_wait import Wait
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
@@ -32,13 +32,18 @@ def instance(node):
 
 @pytest.fixture
 def wait(nodes, tmp_path):
-    """wait(**options): the result of a wait for the nodes, with a known_hosts and a state file of its own."""
-    def call(**options):
+    """wait(react, **options): the result of a wait for the nodes, with a known_hosts and a state file of its own. react: called with what it says."""
+    def call(react=lambda words: None, **options):
         call.said = []
+
+        def say(words):
+            call.said.append(words)
+            react(words)
+
         args = {
-            "user": "root", "port": 22, "private_key": str(LAB / "id_ed25519"), "ssh_args": [], "ping": True, "forks": 5, "every": 1, "timeout": 30,
+            "user": "root", "port": 22, "private_key": str(LAB / "id_ed25519"), "ssh_args": [], "ping": True, "forks": 5, "every": 1, "timeout": HANG,
             "known_hosts": str(tmp_path / "known_hosts"), "hash_known_hosts": False, "state_file": str(tmp_path / "state.json"), **options}
-        return Wait(args, "s", {}, call.said.append).run(lambda: [instance(each) for each in nodes])
+        return Wait(args, "s", {}, say).run(lambda: [instance(each) for each in nodes])
 
     call.known_hosts, call.state = tmp_path / "known_hosts", tmp_path / "state.json"
     return call
@@ -47,6 +52,12 @@ def wait(nodes, tmp_path):
 def keys(node):
     """The host keys that a node has, from its own disk."""
     return {tuple(line.split()[:2]) for line in node.sh("cat /etc/ssh/ssh_host_*_key.pub").splitlines()}
+
+
+def shown(node):
+    """The host keys that it shows to whoever comes."""
+    done = subprocess.run(["ssh-keyscan", "-T", "10", node.address], capture_output=True, text=True, check=False)
+    return {tuple(line.split()[1:3]) for line in done.stdout.splitlines() if not line.startswith("#")}
 
 
 def known(path, name):
@@ -82,6 +93,7 @@ def test_new_host_keys_are_learned_in_place_of_the_old(nodes, wait):
     wait()
     before = keys(one)
     one.sh("rm /etc/ssh/ssh_host_*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key && kill -HUP 1")
+    wait_for(lambda: shown(one) == keys(one))
     result = wait()
     assert known(wait.known_hosts, one.address) == keys(one) and not keys(one) & before
     assert {each["name"] for each in result["known_hosts"]["removed"]} == {one.address}
@@ -91,22 +103,30 @@ def test_new_host_keys_are_learned_in_place_of_the_old(nodes, wait):
 
 def test_one_that_comes_late_is_waited_for(nodes, wait):
     _one, two = nodes
+    missed = f"1 of 2 VMs answer; {two.name} ({two.address}): no SSH yet"
     subprocess.run(["docker", "pause", two.container], check=True, capture_output=True)
-    timer = threading.Timer(4, subprocess.run, (["docker", "unpause", two.container],), {"capture_output": True, "check": True})
-    timer.start()
+
+    def come(words):
+        if words.startswith(missed):
+            subprocess.run(["docker", "unpause", two.container], capture_output=True, check=False)
+
     try:
-        result = wait(ping=False, timeout=15)
+        result = wait(come, ping=False)
     finally:
-        timer.join()
-    assert result["seconds"] >= 4 and any(line.startswith(f"1 of 2 VMs answer; {two.name} ({two.address}): no SSH yet") for line in wait.said)
+        subprocess.run(["docker", "unpause", two.container], capture_output=True, check=False)
+    assert result["msg"].startswith("2 VMs answer, ") and any(line.startswith(missed) for line in wait.said)
 
 
 def test_one_that_lets_nobody_in_is_told_and_the_others_are_kept(nodes, wait):
     one, two = nodes
     two.sh("mv /root/.ssh /root/.ssh.away")
     try:
-        with pytest.raises(FaultlineError) as caught:
-            wait(timeout=3)
+        for seconds in more_time(3):
+            with pytest.raises(FaultlineError) as caught:
+                wait(timeout=seconds)
+            # or the other one had no time either
+            if any(line.startswith(f"answers   {one.name} ") for line in wait.said) and "no login yet: " in str(caught.value.details["missing"]):
+                break
     finally:
         two.sh("mv /root/.ssh.away /root/.ssh")
     assert caught.value.code == "not_answering"
