@@ -14,6 +14,7 @@ import threading
 
 import pytest
 from lab_nodes import ROOT, wait_for
+from patience import HANG
 
 EDA = ROOT / ".venv" / "eda" / "bin" / "python"
 _SOURCE = ROOT / ".venv/collections/ansible_collections/faultline/openstack/extensions/eda/plugins/event_source/neutron_notifications.py"
@@ -115,9 +116,9 @@ class Listener:
     def end(self):
         """As ansible-rulebook ends a source: it is cancelled. The exit code."""
         self.process.terminate()
-        code = self.process.wait(timeout=15)
+        code = self.process.wait(HANG)
         for thread in self._threads:
-            thread.join(5)
+            thread.join(HANG)
         return code
 
 
@@ -153,4 +154,7 @@ def sending(transport_url):
         yield send
     finally:
         process.stdin.close()
-        process.wait(timeout=15)
+        try:
+            process.wait(HANG)
+        finally:
+            process.kill()

@@ -16,6 +16,7 @@ import urllib.request
 
 import yaml
 from lab_nodes import ROOT
+from patience import HANG
 
 RULEBOOK = ROOT / ".venv" / "eda" / "bin" / "ansible-rulebook"
 
@@ -42,7 +43,7 @@ class Orchestrator:
     def put(self, path):
         """(status, JSON) of a call."""
         try:
-            with urllib.request.urlopen(urllib.request.Request(self.url + path, method="PUT"), timeout=20) as answer:
+            with urllib.request.urlopen(urllib.request.Request(self.url + path, method="PUT"), timeout=HANG) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as exc:
             return exc.code, json.load(exc)
@@ -61,7 +62,7 @@ class Orchestrator:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                assert self.process.wait(90) == 0, self.log[-3000:]
+                assert self.process.wait(HANG) == 0, self.log[-3000:]
             finally:
                 if self.process.poll() is None:
                     os.killpg(self.process.pid, signal.SIGKILL)

@@ -15,8 +15,10 @@ import subprocess
 import termios
 import threading
 
+from patience import HANG
 
-def on_a_terminal(argv, *typed, timeout=120, size=(30, 140), **more):
+
+def on_a_terminal(argv, *typed, timeout=HANG, size=(30, 140), **more):
     """(exit status, what a person sees) of a command on a terminal of its own.
 
     typed: (text, keys): once the text has come after what was typed before, these keys are pressed; keys may be a function that returns them.
@@ -48,6 +50,6 @@ def on_a_terminal(argv, *typed, timeout=120, size=(30, 140), **more):
             os.killpg(process.pid, signal.SIGKILL)
             raise AssertionError(f"not within {timeout} seconds; {waiting[:1]} waited for in: {seen[0]}") from None
         finally:
-            reader.join(5)
+            reader.join(HANG)
     os.close(ours)
     return process.returncode, seen[0]

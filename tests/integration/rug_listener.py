@@ -17,6 +17,8 @@ import subprocess
 import sys
 
 from lab_nodes import ROOT, wait_for
+from lab_ports import free_port
+from patience import HANG
 
 SOURCE = ROOT / ".venv/collections/ansible_collections/faultline/openstack/extensions/eda/plugins/event_source/rug_api.py"
 _RUN = """
@@ -35,11 +37,6 @@ async def main(file, args, takes):
 
 asyncio.run(main(sys.argv[1], *json.load(sys.stdin)))
 """
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
 
 
 class Listener:
@@ -76,9 +73,9 @@ class Listener:
     def ask(self, path, method="PUT", body=None, headers=(), host=None, tls=None):
         """(status, body, headers) of one request."""
         if tls:
-            connection = http.client.HTTPSConnection(host or self._first(), self.port, timeout=20, context=ssl.create_default_context(cafile=tls))
+            connection = http.client.HTTPSConnection(host or self._first(), self.port, timeout=HANG, context=ssl.create_default_context(cafile=tls))
         else:
-            connection = http.client.HTTPConnection(host or self._first(), self.port, timeout=20)
+            connection = http.client.HTTPConnection(host or self._first(), self.port, timeout=HANG)
         try:
             connection.request(method, path, body, dict(headers))
             answer = connection.getresponse()
@@ -88,9 +85,9 @@ class Listener:
         finally:
             connection.close()
 
-    def raw(self, text, seconds=10):
+    def raw(self, text):
         """What comes back for some bytes until the other end closes; None where it resets the connection."""
-        with socket.create_connection((self._first(), self.port), seconds) as sock:
+        with socket.create_connection((self._first(), self.port), HANG) as sock:
             try:
                 sock.sendall(text)
                 return b"".join(iter(lambda: sock.recv(65536), b""))
@@ -108,5 +105,8 @@ class Listener:
     def end(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(10)
+            try:
+                self.process.wait(HANG)
+            finally:
+                self.process.kill()
         return self.process.returncode

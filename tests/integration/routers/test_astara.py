@@ -16,7 +16,11 @@ from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors
 from ansible_collections.faultline.openstack.plugins.module_utils._router import _runs
 from astara_server import BROKEN, ROUTER, Api, Served
 from lab_nodes import Node
-from rug_listener import Listener, free_port
+from patience import HANG
+from rug_listener import Listener
+
+# these need no node, so nobody waits for them
+pytestmark = pytest.mark.xdist_group("astara_alone")
 
 PROJECT, NOBODY = "0" * 31 + "a", "00000000-0000-4000-8000-000000000000"
 TOKEN = "0123456789abcdef0123"
@@ -35,7 +39,7 @@ def api(astara):
 
 def run(url, action, check_mode=False, **options):
     params = {name: told.get("default") for name, told in _runs.arguments().items()}
-    return _runs.act({**params, "driver": "astara", "astara_url": url, "action": action, "timeout": 5, **options}, check_mode)
+    return _runs.act({**params, "driver": "astara", "astara_url": url, "action": action, "timeout": HANG, **options}, check_mode)
 
 
 def refused(url, action, **options):
@@ -138,7 +142,10 @@ def test_every_status_has_its_words(status, code, words):
 
 
 def test_nobody_there_silence_and_what_is_no_http(tmp_path):
-    told = refused(f"http://[::1]:{free_port()}", "rebuild", router=[ROUTER, "error"])
+    with socket.socket(socket.AF_INET6) as taken:
+        # nobody else gets it, and nobody listens
+        taken.bind(("::1", 0))
+        told = refused(f"http://[::1]:{taken.getsockname()[1]}", "rebuild", router=[ROUTER, "error"])
     assert told.code == "no_answer" and "does not answer: Connection refused." in told.message and told.message.startswith("2 of 2 ")
     assert len(told.details["failed"]) == 1, "the next one would fare no better"
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from lab_nodes import LAB, wait_for
 from lab_notifications import listening, sending
 
-POOL = "faultline-test"
+POOL = f"faultline-test-{os.getpid()}"
 ROUTER, HUGE = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 
 
@@ -36,9 +38,11 @@ def test_events_come_of_what_is_sent_and_a_lost_connection_is_found_again(lab, t
         assert listener.report["bad"] == 6
 
         lab["ctl1"].sh("timeout 60 rabbitmqctl --quiet close_all_connections test")
-        wait_for(lambda: listener.of(ROUTER)[1:] == [("poll", "all")])
+        # on a slow machine it may lose it again
+        wait_for(lambda: set(listener.of(ROUTER)[1:]) == {("poll", "all")})
         send("router.delete.end", {"router_id": ROUTER})
-        wait_for(lambda: listener.of(ROUTER)[2:] == [("delete", ROUTER)])
+        wait_for(lambda: listener.of(ROUTER)[-1] == ("delete", ROUTER))
+        assert set(listener.of(ROUTER)[1:-1]) == {("poll", "all")}
         assert listener.end() == 0 and listener.cancelled
 
 

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 import yaml
 from lab_nodes import wait_for
 from lab_orchestrator import Orchestrator
+from lab_ports import free_port
+
+# these need no node, so nobody waits for them
+pytestmark = pytest.mark.xdist_group("orchestrator_alone")
 
 
 @pytest.fixture
@@ -21,14 +23,11 @@ def start(tmp_path):
         "ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}}}}))
     auth = {"auth_url": "http://127.0.0.1:9/v3", "username": "admin", "password": "x", "project_name": "admin"}
     (tmp_path / "clouds.yaml").write_text(yaml.safe_dump({"clouds": {"away": {"auth": auth}}}))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     running = []
 
     def begin(**variables):
         given = {"cloud": "away", "period": 1, **variables}
-        running.append(Orchestrator(tmp_path / "one", port, tmp_path / "inventory.yml", tmp_path / "clouds.yaml", **given))
+        running.append(Orchestrator(tmp_path / "one", free_port(), tmp_path / "inventory.yml", tmp_path / "clouds.yaml", **given))
         return running[0]
 
     yield begin
