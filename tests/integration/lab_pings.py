@@ -24,16 +24,16 @@ def answers(node, address):
     return ping(node, "-c", "1", "-W", "1", address).wait() == 0
 
 
-class Pings:
-    """Pings to an address, ten a second, until they are looked at; where nobody does, for 15 minutes."""
+class _Answers:
+    """Answers of an address to ten pings a second, for at most 15 minutes."""
 
     def __init__(self, node, address):
         # a pipe that nobody reads would be full after a minute; with -w a ping ends at the first error
         self.output = tempfile.TemporaryFile("w+")
         self.process = ping(node, "-D", "-i", "0.1", "-W", "1", "-c", "9000", address, output=self.output)
 
-    def times(self):
-        """When answers came, epoch seconds; the pings end."""
+    def end(self):
+        """When they came, epoch seconds."""
         self.process.terminate()
         self.process.wait()
         self.output.seek(0)
@@ -42,13 +42,29 @@ class Pings:
         assert len(found) > 5, output[-500:]
         return found
 
-    def longest(self):
-        """The longest time without an answer, until now, in seconds; the pings end."""
+
+class Pings:
+    """Pings to an address, ten a second, until they are looked at; where nobody does, for 15 minutes.
+
+    Beside them the machine pings itself: a time without an answer to that is none of the address.
+    """
+
+    def __init__(self, node, address):
+        self.answers, self.beside = _Answers(node, address), _Answers(node, "127.0.0.1")
+
+    def _gaps(self):
+        """[(last answer before, first answer after, for how long the machine itself stood still meanwhile)], until now; the pings end."""
         end = time.time()
-        found = [*self.times(), end]
-        return max(after - before for before, after in zip(found, found[1:]))
+        found, still = [*self.answers.end(), end], [*self.beside.end(), end]
+        stops = [(before, after) for before, after in zip(still, still[1:]) if after - before > 0.3]
+        return [
+            (before, after, sum(max(0, min(after, over) - max(before, begun)) for begun, over in stops)) for before, after in zip(found, found[1:])]
+
+    def longest(self):
+        """The longest time without an answer, until now, in seconds: (but for those in which the machine stood still, with them); the pings end."""
+        gaps = self._gaps()
+        return max(after - before - still for before, after, still in gaps), max(after - before for before, after, _still in gaps)
 
     def outages(self, least=1.0):
         """[(last answer before, first answer after)] of the times without one that took this long; the pings end."""
-        found = self.times()
-        return [(before, after) for before, after in zip(found, found[1:]) if after - before >= least]
+        return [(before, after) for before, after, still in self._gaps()[:-1] if after - before - still >= least]

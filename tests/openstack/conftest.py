@@ -20,6 +20,7 @@ import openstack
 import pytest
 import yaml
 from lab_nodes import ROOT, Node
+from patience import HANG
 
 CLOUD = "faultline-lab"
 
@@ -87,7 +88,8 @@ def debian(lab, tmp_path_factory):
             name="debian-initrd", disk_format="ari", container_format="ari", visibility="public", wait=True,
             data=(folder / "initrd").read_bytes() + gzip.compress(over.stdout))
         sdk.image.create_image(
-            name="debian", filename=str(folder / "debian.qcow2"), disk_format="qcow2", container_format="bare", visibility="public", wait=True, timeout=600,
+            name="debian", filename=str(folder / "debian.qcow2"), disk_format="qcow2", container_format="bare", visibility="public", wait=True,
+            timeout=6 * HANG,
             kernel_id=kernel.id, ramdisk_id=initrd.id, os_command_line="console=ttyS0 quiet mitigations=off no_timer_check panic=5",
             hw_rng_model="virtio", hw_video_model="none")
     if sdk.compute.find_flavor("debian") is None:
@@ -107,12 +109,20 @@ def run():
 
     def call(*argv, **environment):
         done = subprocess.run(
-            [str(word) for word in argv], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300, check=False,
+            [str(word) for word in argv], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=6 * HANG, check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     return call
+
+
+def drop(api, network):
+    """Delete a network with the ports that are nobody's of Neutron."""
+    for port in api.ports(network_id=network.id):
+        if not (port.device_owner or "").startswith("network:"):
+            api.delete_port(port)
+    api.delete_network(network)
 
 
 @pytest.fixture(scope="session")
@@ -122,18 +132,16 @@ def private_network(lab):
     @contextlib.contextmanager
     def make(name, cidr, **router):
         api = lab.sdk.network
-        made = types.SimpleNamespace(network=api.create_network(name=name))
-        made.subnet = api.create_subnet(network_id=made.network.id, name=name, ip_version=4, cidr=cidr)
         external = api.find_network("external", ignore_missing=False)
-        made.router = api.create_router(name=name, external_gateway_info={"network_id": external.id}, **router)
-        api.add_interface_to_router(made.router, subnet_id=made.subnet.id)
-        yield made
-        api.remove_interface_from_router(made.router, subnet_id=made.subnet.id)
-        api.delete_router(made.router)
-        for port in api.ports(network_id=made.network.id):
-            if not (port.device_owner or "").startswith("network:"):
-                api.delete_port(port)
-        api.delete_network(made.network)
+        with contextlib.ExitStack() as after:
+            made = types.SimpleNamespace(network=api.create_network(name=name))
+            after.callback(drop, api, made.network)
+            made.subnet = api.create_subnet(network_id=made.network.id, name=name, ip_version=4, cidr=cidr)
+            made.router = api.create_router(name=name, external_gateway_info={"network_id": external.id}, **router)
+            after.callback(api.delete_router, made.router)
+            api.add_interface_to_router(made.router, subnet_id=made.subnet.id)
+            after.callback(api.remove_interface_from_router, made.router, subnet_id=made.subnet.id)
+            yield made
 
     return make
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from lab_nodes import wait_for
+from patience import HANG
 
 # service: the units that it has there
 SERVICES = {
@@ -54,9 +56,9 @@ def test_its_services_are_found_by_their_units(found):
 
 def test_its_apis_answer_behind_apache(devstack):
     sdk = devstack.sdk
-    assert [each.state for each in sdk.compute.services(binary="nova-compute")] == ["up"]
-    assert sorted(each.binary for each in sdk.network.agents() if each.is_alive) == [
-        "neutron-dhcp-agent", "neutron-l3-agent", "neutron-metadata-agent", "neutron-openvswitch-agent"]
+    wait_for(lambda: [each.state for each in sdk.compute.services(binary="nova-compute")] == ["up"], pause=1)
+    wait_for(lambda: sorted(each.binary for each in sdk.network.agents() if each.is_alive) == [
+        "neutron-dhcp-agent", "neutron-l3-agent", "neutron-metadata-agent", "neutron-openvswitch-agent"], pause=1)
     assert sdk.image.find_image("tiny").status == "active" and list(sdk.placement.resource_providers())
 
 
@@ -65,10 +67,10 @@ def test_a_server_becomes_active_and_goes(devstack):
     image, flavor = devstack.sdk.image.find_image("tiny"), compute.find_flavor("tiny")
     server = compute.create_server(name="test-devstack", image_id=image.id, flavor_id=flavor.id, networks="none")
     try:
-        assert compute.wait_for_server(server, wait=180, interval=0.5).status == "ACTIVE"
+        assert compute.wait_for_server(server, wait=HANG, interval=0.5).status == "ACTIVE"
     finally:
         compute.delete_server(server)
-        compute.wait_for_delete(server, wait=120, interval=0.5)
+        compute.wait_for_delete(server, wait=HANG, interval=0.5)
 
 
 def test_a_sentence_hits_a_service_in_parts_and_it_comes_back(devstack, run, found):

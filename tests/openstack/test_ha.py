@@ -15,13 +15,12 @@ import subprocess
 
 import pytest
 from lab_nodes import ROOT
+from patience import HANG
 
-# what the longest outage of an API through the virtual address may be, in seconds: several times what was measured, for two busy cores
-LONGEST = {
-    "nova-api killed": 20, "nova-api stopped": 20, "keystone killed": 20, "the Galera writer stopped": 40, "a network node killed": 30,
-    "the other network node killed": 30, "a RabbitMQ node rebooted": 60, "a controller isolated, its ARP left alone": 60,
-    "a controller's cable cut": 60, "the VIP's holder rebooted": 120,
-}
+DISRUPTIONS = [
+    "nova-api killed", "nova-api stopped", "keystone killed", "the Galera writer stopped", "a network node killed", "the other network node killed",
+    "a RabbitMQ node rebooted", "a controller isolated, its ARP left alone", "a controller's cable cut", "the VIP's holder rebooted",
+]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +30,7 @@ def report(lab, tmp_path_factory):
     done = subprocess.run(
         ["ansible-playbook", "faultline.openstack.ha_test", "-i", lab.folder / "os-faults.yaml", "-i", "docs/examples/ha-proof-hosts.yml",
          "-e", "ha_test_scenario=docs/examples/ha-proof.yml", "-e", f"ha_test_dir={runs}", "-e", "ha_test_fail=false"],
-        cwd=ROOT, env={**os.environ, "OS_CLIENT_CONFIG_FILE": str(lab.folder / "clouds.yaml")}, capture_output=True, text=True, timeout=2700, check=False)
+        cwd=ROOT, env={**os.environ, "OS_CLIENT_CONFIG_FILE": str(lab.folder / "clouds.yaml")}, capture_output=True, text=True, timeout=5400, check=False)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr
     (run,) = runs.iterdir()
     told = json.loads((run / "report.json").read_text())
@@ -76,7 +75,7 @@ def table(report):
 
 
 def test_every_disruption_happened_and_is_undone(report):
-    assert len(report["disruptions"]) == len(LONGEST)
+    assert sorted(each["name"] for each in report["disruptions"]) == sorted(DISRUPTIONS)
     for each in report["disruptions"]:
         assert (each["injected"], each["proven"]) == (1, 1), each
         assert each["residue"] == 0 and each["open"] == 0, each
@@ -88,7 +87,8 @@ def test_outages_of_the_apis_are_plausible(report):
     assert {each["subject"] for each in vip} == {"keystone", "nova", "neutron", "glance", "placement"}
     for each in report["disruptions"]:
         longest, name = worst(vip, each["id"], "longest_outage")
-        assert longest["value"] <= LONGEST[each["name"]], (each["name"], name, longest)
+        assert longest["value"] <= HANG, (each["name"], name, longest)
+    assert all(each["up_at_end"] for each in vip)
     # the holder of the virtual address goes, and takes it along
     assert worst(vip, report["disruptions"][-1]["id"], "longest_outage")[0]["value"] > 0
 
@@ -97,7 +97,7 @@ def test_servers_lose_their_router_and_get_it_back(report):
     apps = of(report, "apps:")
     killed = [worst(apps, each["id"], "longest_outage")[0]["value"] for each in report["disruptions"] if "network node" in each["name"]]
     # the router was on one of the two
-    assert len(apps) == 2 and 2 < max(killed) < 150, killed
+    assert len(apps) == 2 and 2 < max(killed) < HANG, killed
     assert all(each["up_at_end"] for each in apps)
 
 
@@ -112,7 +112,7 @@ def test_rally_ran_all_the_time(report):
 def test_the_members_of_the_cluster_are_seen_to_go(report):
     window = next(each["id"] for each in report["disruptions"] if each["name"] == "the Galera writer stopped")
     (ctl1,) = of(report, "galera@ctl1:")
-    assert 15 < ctl1["metrics"][window]["downtime_total"]["value"] < 60
+    assert 15 < ctl1["metrics"][window]["downtime_total"]["value"] < HANG
 
 
 def test_nothing_that_the_run_made_is_left(lab):

@@ -14,6 +14,7 @@ import subprocess
 import pytest
 import yaml
 from lab_nodes import ROOT, wait_for
+from patience import HANG
 
 CLOUD, NAME, ALONE = "faultline-lab", "test-debug", "test-debug-alone"
 AGENT = "neutron-l3-agent"
@@ -34,7 +35,7 @@ class Place:
         """(exit status, output) of a command."""
         done = subprocess.run(
             [str(word) for word in argv], cwd=ROOT, env={**self.environment, **environment}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=300, check=False)
+            timeout=2 * HANG, check=False)
         return done.returncode, done.stdout + done.stderr
 
     def disrupt(self, sentence, known=None, **environment):
@@ -248,7 +249,7 @@ def test_a_run_leaves_alone_what_is_in_debug_and_what_gets_it_meanwhile(place, w
         "disruptions": [
             {"name": "the cache", "do": "freeze memcached service on ctl1 node", "down_time": 2},
             {"name": "an agent", "do": f"freeze {AGENT} service on one node", "down_time": 2},
-            {"name": "an agent later", "do": f"freeze {AGENT} service on {other} node", "delay": 45, "down_time": 2},
+            {"name": "an agent later", "do": f"freeze {AGENT} service on {other} node", "delay": 120, "down_time": 2},
         ]}))
     with debug(place, router=[router.id]), open(tmp_path / "log", "wb") as log:
         process = subprocess.Popen(
@@ -262,7 +263,7 @@ def test_a_run_leaves_alone_what_is_in_debug_and_what_gets_it_meanwhile(place, w
 
             wait_for(second_is_over, pause=0.5)
             with debug(place, router=[NAME]):
-                assert process.wait(240) == 0, (tmp_path / "log").read_text()
+                assert process.wait(2 * HANG) == 0, (tmp_path / "log").read_text()
         finally:
             if process.poll() is None:
                 # its guard heals

@@ -20,6 +20,7 @@ import time
 import pytest
 from lab_nodes import ROOT, wait_for
 from lab_terminal import on_a_terminal
+from patience import HANG
 
 PAGE = (ROOT / "docs" / "guides" / "routers.md").read_text(encoding="utf-8")
 # (a command, what it prints)
@@ -58,7 +59,7 @@ class Place:
                 ["bash", "-ec", command], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 text=True, start_new_session=True) as process:
             try:
-                output = process.communicate(timeout=240)[0]
+                output = process.communicate(timeout=2 * HANG)[0]
             finally:
                 if process.poll() is None:
                     os.killpg(process.pid, signal.SIGKILL)
@@ -110,11 +111,11 @@ def web(lab, private_network, tmp_path_factory):
         after.callback(api.delete_port, port)
         server = compute.create_server(
             name="web", image_id=lab.sdk.image.find_image("tiny").id, flavor_id=compute.find_flavor("tiny").id, key_name="web", networks=[{"port": port.id}])
-        after.callback(compute.wait_for_delete, server, wait=120, interval=0.5)
+        after.callback(compute.wait_for_delete, server, wait=HANG, interval=0.5)
         after.callback(compute.delete_server, server)
         address = api.create_ip(floating_network_id=api.find_network("external").id, port_id=port.id)
         after.callback(api.delete_ip, address)
-        compute.wait_for_server(server, wait=180, interval=0.5)
+        compute.wait_for_server(server, wait=HANG, interval=0.5)
         yield made.router, address.floating_ip_address, folder
 
 

