@@ -65,7 +65,7 @@ def known(path, name):
     return {tuple(line.split()[1:3]) for line in done.stdout.splitlines() if not line.startswith("#")}
 
 
-@pytest.mark.parametrize("hashed", [False, True])
+@pytest.mark.parametrize("hashed", [pytest.param(False, marks=pytest.mark.gate), True])
 def test_ssh_knows_who_answers_and_nothing_stale(nodes, wait, hashed):
     one, two = nodes
     wait.known_hosts.write_text(f"{one.address},stays {STALE}\n{two.address} {STALE}\n")

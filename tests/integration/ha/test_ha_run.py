@@ -103,6 +103,7 @@ def run(tmp_path, lab, clean):
                 each.end()
 
 
+@pytest.mark.gate
 def test_a_run_measures_what_it_breaks_and_passes(run, lab):
     units = {"type": "systemd", "name": "units", "on": ["ctl1"], "units": ["memcached"], "rate": 5}
     criteria = [

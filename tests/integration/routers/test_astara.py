@@ -170,6 +170,7 @@ def controller(tmp_path_factory):
     return Node("controller", None, path, None)
 
 
+@pytest.mark.gate
 def test_our_own_listener_takes_the_same_commands(controller, tmp_path):
     listener = Listener(tmp_path, token=TOKEN).up()
     args = {"driver": "astara", "astara_url": f"http://[::1]:{listener.port}"}

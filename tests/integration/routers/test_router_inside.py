@@ -65,6 +65,7 @@ def answers(told):
     return {each["address"]: each["answered"] for each in told["pings"]}
 
 
+@pytest.mark.gate
 def test_what_answers_and_what_does_not(routers):
     one, other = _inside.checked(routers(2))
     one["targets"] = ["198.18.99.99", "203.0.113.1"]
