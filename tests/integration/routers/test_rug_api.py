@@ -232,7 +232,7 @@ def test_no_path_is_an_inner_error(listener, path):
     b"PUT /poll/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
     b"BREW /poll/ HTTP/1.1\r\nHost: x\r\n\r\n", b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 50 + b"\r\n\r\n",
-])
+], ids=lambda text: f"{len(text)} bytes, {text[:44]!r}")
 def test_what_is_no_http_is_refused_in_the_same_shape(listener, text):
     told = listener.raw(text)
     head, _end, body = told.partition(b"\r\n\r\n")
