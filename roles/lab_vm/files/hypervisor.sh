@@ -5,11 +5,12 @@
 #   hypervisor.sh up                                          libvirtd and two bridges; nothing happens if they are there
 #   hypervisor.sh make NAME tiny|debian MEMORY_MIB [WORDS]    a guest, started; prints its number. WORDS: for its kernel
 #   hypervisor.sh remove NAME                                 takes it away with its disks
-#   hypervisor.sh down                                        takes everything away
+#   hypervisor.sh leave                                       takes guests, libvirtd and bridges away; only what is of this lab
+#   hypervisor.sh down                                        the same, and the lab's folder
 #
 # FAULTLINE_VM_DIR     the lab's folder: keys, disks, libvirt's folders
 # FAULTLINE_VM_IMAGES  what images.sh has made
-# FAULTLINE_VM_RUN     libvirtd's sockets and PID
+# FAULTLINE_VM_RUN     libvirtd's sockets and PID, and which lab it is of ("dir", by roles/lab/files/labs.py)
 # FAULTLINE_VM_BRIDGES the names of the two bridges
 # FAULTLINE_VM_NETS    the first three numbers of the two networks, as "10.75.0 10.76.0"
 set -euo pipefail
@@ -136,8 +137,10 @@ number() {
 }
 
 make() {
-    local name=$1 kind=$2 memory=$3 words=${4:-} home="$dir/disks/$1" mine disks root='' agent='' how emulated=''
+    local name=$1 kind=$2 memory=$3 words=${4:-} home="$dir/disks/$1" mine disks root='' agent='' how emulated='' tap=${bridges[0]##*-}
     mine=$(number)
+    # libvirtd would count for itself, and so would that of another lab
+    tap=${tap:0:9}-$mine
     rm -rf "$home"
     mkdir -p "$home/seed"
     echo "$mine" > "$home/number"
@@ -173,8 +176,8 @@ make() {
   <clock offset='utc'/><on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>preserve</on_crash>
   <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
     $disks
-    <interface type='bridge'><mac address='52:54:00:fa:00:$(printf %02x "$mine")'/><source bridge='${bridges[0]}'/><model type='virtio'/></interface>
-    <interface type='bridge'><mac address='52:54:00:fb:00:$(printf %02x "$mine")'/><source bridge='${bridges[1]}'/><model type='virtio'/></interface>
+    <interface type='bridge'><mac address='52:54:00:fa:00:$(printf %02x "$mine")'/><source bridge='${bridges[0]}'/><target dev='$tap-0'/><model type='virtio'/></interface>
+    <interface type='bridge'><mac address='52:54:00:fb:00:$(printf %02x "$mine")'/><source bridge='${bridges[1]}'/><target dev='$tap-1'/><model type='virtio'/></interface>
     <serial type='file'><source path='$home/console.log'/></serial>
     <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
     $agent<memballoon model='none'/></devices></domain>
@@ -192,8 +195,18 @@ remove() {
     rm -rf "$home"
 }
 
-down() {
-    local name pid
+ours() {
+    # whether the run folder is of this lab; libvirtd of one that did not note it has the lab's configuration
+    if [ -e "$run/dir" ]; then
+        [ "$(cat "$run/dir")" = "$(realpath -m "$dir")" ]
+    else
+        [ "/proc/$(cat "$run/libvirtd.pid" 2> /dev/null)/root/etc/libvirt/qemu.conf" -ef "$dir/libvirt/etc/qemu.conf" ]
+    fi
+}
+
+leave() {
+    local name pid file
+    if ! ours; then return 0; fi
     if answers; then
         for name in $(virsh --quiet list --all --name); do remove "$name"; done
     fi
@@ -205,13 +218,23 @@ down() {
             timeout 30 tail --pid="$pid" -f /dev/null || kill -KILL "$pid"
         fi
     fi
+    # guests of a libvirtd that was killed
+    for file in "$run"/libvirt/qemu/*.pid; do
+        pid=$(cat "$file" 2> /dev/null || true)
+        if [[ $(cat "/proc/${pid:-none}/comm" 2> /dev/null || true) = qemu-system-* ]]; then kill -KILL "$pid"; fi
+    done
     for name in "${bridges[@]}"; do
         if command -v iptables > /dev/null; then iptables -D FORWARD -i "$name" -o "$name" -j ACCEPT 2> /dev/null || true; fi
         ip link delete "$name" 2> /dev/null || true
     done
-    rm -rf "$run" "$dir"
+    rm -rf "$run"
     # made for the namespace; one that holds something is somebody else's, and taking it away would unmount it from another lab
     if ! grep -qs ' /run/libvirt ' /proc/[0-9]*/mountinfo; then rmdir /run/libvirt 2> /dev/null || true; fi
+}
+
+down() {
+    leave
+    rm -rf "$dir"
 }
 
 "$@"
