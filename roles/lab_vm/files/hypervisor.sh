@@ -4,6 +4,7 @@
 #
 #   hypervisor.sh up                                          libvirtd and two bridges; nothing happens if they are there
 #   hypervisor.sh make NAME tiny|debian MEMORY_MIB [WORDS]    a guest, started; prints its number. WORDS: for its kernel
+#   hypervisor.sh start NAME                                  starts one that is off, as after a crash of this machine; says so
 #   hypervisor.sh remove NAME                                 takes it away with its disks
 #   hypervisor.sh leave                                       takes guests, libvirtd and bridges away; only what is of this lab
 #   hypervisor.sh down                                        the same, and the lab's folder
@@ -185,6 +186,13 @@ A
     virsh --quiet define "$home/domain.xml" > /dev/null
     virsh --quiet start "$name" > /dev/null
     echo "$mine"
+}
+
+start() {
+    if [ "$(virsh --quiet domstate "$1")" = 'shut off' ]; then
+        virsh --quiet start "$1" > /dev/null
+        echo started
+    fi
 }
 
 remove() {
