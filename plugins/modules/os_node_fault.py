@@ -236,16 +236,20 @@ undo:
       description: V(none), V(planned) (check mode), V(armed), V(undone) or V(residue).
       type: str
     deadline:
-      description: When it is undone, UTC; C(null) without a duration.
+      description: When it is undone, UTC, counted from the moment at which its effect was proven; C(null) without a duration.
       type: str
     steps:
       description: What the undo does, in words.
       type: list
       elements: str
     held:
-      description: Whether the effect lasted until the undo.
+      description: Whether the effect lasted until the undo, and the undo came no sooner than it should.
       returned: when waited for
       type: bool
+    not_held:
+      description: Why it did not, in words; empty where it did.
+      returned: when waited for
+      type: str
 residue:
   description: What is left of the fault after its undo. Anything else than an empty list is a failure.
   returned: always

@@ -55,7 +55,7 @@ def see_it_healed(action, result, task_vars, fire_in, grace):
         )
     if record["held"] is False:
         raise FaultlineError(
-            "The fault %s on %s did not last until its deadline; something else ended it early." % (fault["id"], fault["subject"]),
+            "The fault %s on %s did not last until its deadline: %s." % (fault["id"], fault["subject"], record["not_held"]),
             code="not_held", details=result, hint="It is undone and nothing is left; but what you saw meanwhile proves little.",
         )
     result["msg"] = "%s: %s, undone at %s, back after %g s, nothing left behind" % (
@@ -70,5 +70,5 @@ def _known(result, record):
     return {
         "fault": result["fault"], "targets": result["targets"], "duration": result["duration"], "injected_at": record["injected_at"],
         "proof": record["proof"], "residue": record["residue"],
-        "undo": dict(result["undo"], state=state, deadline=record["deadline"], undone_at=record["undone_at"], held=record["held"]),
+        "undo": dict(result["undo"], state=state, deadline=record["deadline"], undone_at=record["undone_at"], held=record["held"], not_held=record["not_held"]),
     }

@@ -146,11 +146,11 @@ class SaltService(_services.ProcessService):
 
     def find(self):
         call = [self._salt_call(), "--local", "--retcode-passthrough", "--out=newline_values_only", "service.available", self.salt_name]
-        if run(call, check=False, timeout=120).out.strip() != "True":
+        if run(call, check=False).out.strip() != "True":
             raise self._missing("Salt knows no service %s" % self.salt_name)
 
     def stop(self):
-        run(self._command("terminate_cmd"), timeout=_TIMEOUT)
+        run(self._command("terminate_cmd"), timeout=self.stop_timeout)
 
     def restart(self):
         _service_steps.launch(self._command("restart_cmd"))

@@ -12,9 +12,12 @@ import time
 from . import _container_steps, _containers, _journal, _namespaces, _nft, _proc, _reach, _service_faults
 from ._errors import FaultlineError
 
-# seconds that a container may take to be frozen, and a port to stay silent, before the fault counts as unproven
+# seconds that a container may take to be frozen before the fault counts as unproven, which catches only a hang
 _SETTLE = 5
+# seconds for which a port has to stay silent
 _SILENCE = 0.4
+# seconds in which an engine does what it was asked for, though who asked is gone
+_ENGINES_TURN = 30
 
 
 def _words(things):
@@ -25,6 +28,7 @@ class _OfContainer:
     """What all faults of a container share; service is a _containers.Container."""
 
     kind = "container"
+    lingers = _ENGINES_TURN
 
     def guard(self):
         chain = _proc.own_chain()
@@ -91,7 +95,7 @@ class Kill(_Back, _service_faults.Kill):
 
     def prove(self, record):
         try:
-            self._gone([self.main])
+            self._gone([self.main], self._patience)
         except FaultlineError as exc:
             if self.number != signal.SIGKILL:
                 exc.hint = "The first process of a container ignores a signal that it does not handle; KILL it cannot ignore."
@@ -110,6 +114,10 @@ class Restart(_Back, _service_faults.Restart):
 
 class Terminate(_OfContainer, _service_faults.Terminate):
     """Stop a container, whatever would start it again, and start it at the deadline."""
+
+    @property
+    def lingers(self):
+        return self.service.found.stop_timeout + _ENGINES_TURN
 
     def guard(self):
         super().guard()

@@ -16,8 +16,8 @@ from ._exec import run
 from ._services import Service
 
 _DOWN = ("engine_down", "timeout")
-# seconds that a new main process may take to appear
-_START = 30
+# seconds that a new main process may take to appear; it catches only a hang
+_START = 300
 
 
 class Container(Service):
@@ -145,6 +145,12 @@ class Container(Service):
             # its main process only waits for the container, and ends with its exit status
             return self.unit.restart in ("always", "on-failure")
         return False
+
+    @property
+    def stop_timeout(self):
+        """Seconds that its stop may take, which an engine ends even where nobody waits for it any more."""
+        wrapped = _systemd.stop_timeout(self.unit.triggers + [self.unit.name]) if self._wrapped else 0
+        return self.found.stop_timeout + wrapped
 
     def start_steps(self):
         steps = []

@@ -10,8 +10,11 @@ import contextlib
 import os
 import time
 
-from . import _journal, _later, _module, _proc, _runner, _steps, _supervisor
+from . import _exec, _journal, _later, _module, _proc, _runner, _steps, _supervisor
 from ._errors import FaultlineError
+
+# seconds that the undo of another fault may take before ours is refused: it may start a database
+_HANG = 30
 
 
 class Fault:
@@ -22,7 +25,8 @@ class Fault:
     needs_root: whether it is root's; not for what only asks another machine, as a BMC.
     undone_by: what undoes it when a user asks for it.
     names: other words for the subject, by which the faults on it are found again.
-    takes: how many seconds longer than a moment the injection may take; the dead-man's switch has patience for so long.
+    takes: how many seconds its injection and proof may take beyond the usual; only then does the dead-man's switch end an injection that hangs.
+    lingers: how many seconds after whoever injects it has died its effect may still come, by somebody else whom it has asked.
     changes: whether inject() is needed at all; resolve() may find the wanted state already there (only for healing actions).
     ahead: how many seconds after the injection its effect comes; one that waits for a moment is injected so much sooner.
     """
@@ -35,6 +39,7 @@ class Fault:
     why_not = "Leave duration out. Actions with an undo: terminate, freeze, unplug."
     names = ()
     takes = 0
+    lingers = 0
     changes = True
     undone_by = "os_fault_undo"
     ahead = 0
@@ -124,13 +129,12 @@ def perform(fault, duration=None, wait=False, wait_timeout=None, check_mode=Fals
         return _preview(fault, duration, check_mode)
     if fire_in is not None:
         return _left_to_the_target(fault, duration, fire_in)
-    record = _journalled(fault, duration)
-    try:
-        _armed(fault, record)
-        _fired(fault, record, duration)
-    except BaseException as exc:
-        _taken_back(record, exc)
-        raise
+    record = _record(fault, duration)
+    with _at_work(fault, record):
+        _with_its_undo(fault, record, _journal.create)
+        with _taking_back(record):
+            _armed(fault, record)
+            _fired(fault, record, duration)
     result = _result(fault, record)
     result["diff"] = {"before": fault.before(), "after": fault.after()}
     if not fault.reversible:
@@ -139,6 +143,24 @@ def perform(fault, duration=None, wait=False, wait_timeout=None, check_mode=Fals
     elif wait and duration is not None:
         _wait_undone(record, result, wait_timeout)
     return result
+
+
+def _at_work(fault, record):
+    """Journal, arm, inject and prove in here, so that the fault is undone when we die."""
+    # what has no undo has nobody who would look
+    return _journal.injecting(record["id"]) if fault.reversible else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _taking_back(record):
+    """Undo what was done in here when it fails."""
+    try:
+        yield
+    except BaseException as exc:
+        # what the undo starts has nothing to do with the injection
+        _exec.LENT.clear()
+        _taken_back(record, exc)
+        raise
 
 
 def _looked_at(fault, duration):
@@ -175,23 +197,16 @@ def _record(fault, duration, **keys):
     _journal.make_folders()
     return dict({
         "version": 1, "id": "%s-%s" % (fault.action, os.urandom(4).hex()), "kind": fault.kind, "action": fault.action, "subject": fault.subject,
-        "state": "armed", "boot": _journal.boot(), "armed_at": _journal.now(), "injected_at": None, "undone_at": None,
-        "duration": duration, "deadline": None, "deadline_clock": None if duration is None else _journal.clock() + duration,
+        "state": "armed", "boot": _journal.boot(), "armed_at": _journal.now(), "armed_clock": _journal.clock(), "injected_at": None, "undone_at": None,
+        "duration": duration, "deadline": None, "deadline_clock": None, "proven": None,
         "names": sorted({fault.subject} | set(fault.names)), "targets": fault.targets(), "steps": [], "before": fault.before(),
-        "proof": {}, "residue": [], "held": None, "supervisor": {},
-        "takes": fault.takes, "fire_at": None,
+        "proof": {}, "residue": [], "held": None, "not_held": "", "supervisor": {},
+        "takes": fault.takes, "lingers": fault.lingers, "fire_at": None,
         "program": _supervisor.install_runner() if fault.reversible else None,
     }, **keys)
 
 
-def _journalled(fault, duration, fire_in=None):
-    """Write the record, undo included, to disk."""
-    record = _record(fault, duration, fire_at=None if fire_in is None else _journal.clock() + fire_in)
-    _with_its_undo(fault, record, _journal.create)
-    return record
-
-
-def _with_its_undo(fault, record, write):
+def _with_its_undo(fault, record, write, patience=_HANG):
     """Write a record with its undo, once no undo of another fault is on its way that would undo ours, too."""
     def free():
         with _journal.locked():
@@ -201,7 +216,7 @@ def _with_its_undo(fault, record, write):
             write(record)
             return True
 
-    if not _proc.wait_until(free, 30, pause=0.2):
+    if not _proc.wait_until(free, patience, pause=0.2):
         raise FaultlineError(
             "Another fault on %s is being undone and does not come to an end; nothing was touched." % fault.subject, code="busy",
             hint="See os_fault_info, and heal first.",
@@ -222,7 +237,7 @@ def _scheduled(fault, duration, wait, at):
         if not fault.changes:
             raise FaultlineError(
                 "%s has nothing to do for %s, so there is nothing to schedule." % (fault.action, fault.subject), code="nothing_to_do")
-        record = _record(fault, duration, state="scheduled", planned=at, keeper=True, deadline_clock=None)
+        record = _record(fault, duration, state="scheduled", planned=at, keeper=True)
         # a reboot before the moment disarms it: the sweeper closes its record, whether or not it has an undo
         record["program"] = record["program"] or _supervisor.install_runner()
         _journal.create(record)
@@ -238,26 +253,31 @@ def _scheduled(fault, duration, wait, at):
             "diff": {"before": fault.before(), "after": "%s, at %.3f" % (fault.action, at)},
         }
 
+    # the keeper's own, from its second look to the end of the proof
+    work = contextlib.ExitStack()
+
     def arm(fault, record):
         _looked_at(fault, duration)
         record.update(
-            state="armed", targets=fault.targets(), before=fault.before(), fire_at=moment,
-            deadline_clock=None if duration is None else moment + duration)
+            state="armed", targets=fault.targets(), before=fault.before(), fire_at=moment, takes=fault.takes, lingers=fault.lingers)
+        work.enter_context(_at_work(fault, record))
 
         def write(written):
             if _journal.load_open(written["id"]) is None:
                 raise FaultlineError("It was disarmed.", code="disarmed")
             _journal.update(written, sync=True)
 
-        _with_its_undo(fault, record, write)
-        _armed(fault, record)
+        try:
+            _with_its_undo(fault, record, write, _later.LEAD)
+            _armed(fault, record)
+        except BaseException:
+            # the keeper undoes it by itself
+            work.close()
+            raise
 
     def fire(fault, record):
-        try:
+        with work, _taking_back(record):
             _fired(fault, record, duration)
-        except BaseException as exc:
-            _taken_back(record, exc)
-            raise
         if not fault.reversible:
             record["proof"]["came_back"] = fault.recover(True)
             _closed(record)
@@ -267,7 +287,8 @@ def _scheduled(fault, duration, wait, at):
 
 def _left_to_the_target(fault, duration, fire_in):
     """Arm only. Who waits finds the rest in the record."""
-    record = _journalled(fault, duration, fire_in)
+    record = _record(fault, duration, fire_at=_journal.clock() + fire_in)
+    _with_its_undo(fault, record, _journal.create)
     try:
         supervisor = _supervisor.arm(record)
         with _journal.locked_for_undo(record["id"]), _journal.locked():
@@ -297,12 +318,10 @@ def _fired(fault, record, duration):
     fault.inject(record)
     record["injected"] = time.time() + fault.ahead
     record["injected_at"] = _journal.now(fault.ahead)
-    if duration is not None:
-        record["deadline_clock"] = _journal.clock() + duration
-        record["deadline"] = _journal.now(duration)
     record["state"] = "injected"
     _save(record)
     record["proof"] = fault.prove(record)
+    _runner.count_from_now(record)
     _save(record)
 
 
@@ -397,12 +416,12 @@ def _wait_undone(record, result, wait_timeout):
                 record["id"], record["subject"], grace, "; ".join(residue) or "the undo has not ended"),
             code="residue", details=result, hint="Its journal stays open; heal with os_fault_undo id=%s." % record["id"],
         )
-    result["undo"].update(state="undone", undone_at=after["undone_at"], held=after["held"], left_to=after["left_to"], notes=after.get("notes", []))
+    result["undo"].update({key: after[key] for key in ("undone_at", "held", "not_held", "left_to")}, state="undone", notes=after.get("notes", []))
     result["residue"] = after["residue"]
     result["proof"] = after["proof"]
     result["msg"] = "%s: %s, undone at %s, nothing left behind" % (record["subject"], result["diff"]["after"], after["undone_at"])
     if after["held"] is False:
         raise FaultlineError(
-            "The fault %s on %s did not last until its deadline; something else ended it early." % (record["id"], record["subject"]),
+            "The fault %s on %s did not last until its deadline: %s." % (record["id"], record["subject"], after["not_held"]),
             code="not_held", details=result, hint="It is undone and nothing is left; but what you saw meanwhile proves little.",
         )

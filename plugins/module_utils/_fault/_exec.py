@@ -6,11 +6,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 
 from ._errors import FaultlineError
 
+# seconds that a program may run: it catches only a hang
+_HANG = 30
+# descriptors that every program that we start has open as well (see _journal.injecting())
+LENT = set()
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -37,16 +42,31 @@ def which(name):
     return None
 
 
-def run(argv, timeout=30, stdin="", check=True):
+# seconds that a program may run at most, whatever its caller allows
+_most = [float("inf")]
+
+
+@contextlib.contextmanager
+def at_most(seconds):
+    """Have no program run for longer while this lasts."""
+    before, _most[0] = _most[0], seconds
+    try:
+        yield
+    finally:
+        _most[0] = before
+
+
+def run(argv, timeout=_HANG, stdin="", check=True):
     """Run argv (list of str), feed it stdin (str), wait at most timeout seconds.
 
     Returns Finished. With check, an exit status other than 0 raises FaultlineError, as a missing program
     (code missing_program) and a passed deadline (code timeout) always do.
     """
+    timeout = min(timeout, _most[0])
     try:
         done = subprocess.run(
             argv, input=stdin.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            timeout=timeout, env=environment(), check=False,
+            timeout=timeout, env=environment(), check=False, pass_fds=tuple(LENT),
         )
     except FileNotFoundError as exc:
         raise FaultlineError(

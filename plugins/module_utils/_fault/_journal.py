@@ -7,7 +7,7 @@
 /var/lib/faultline (0700, root), or ~/.local/state/faultline where whoever runs us is not root (power, on the controller)
     open/<id>.json      faults that are armed, injected, or left residue
     closed/<id>.json    faults that are over: undone, aborted, or done where no undo exists
-    lock, lock.d/<id>   one lock for the journal, one for each fault while it is undone
+    lock, lock.d/<id>   one lock for the journal, one for each fault while it is undone, and <id>.injection while it is injected
     runner/<digest>/    the program that undoes; see _supervisor.py
 """
 
@@ -22,6 +22,7 @@ import re
 import stat
 import time
 
+from . import _exec
 from ._errors import FaultlineError
 
 HOME = "/var/lib/faultline" if os.geteuid() == 0 else os.path.expanduser("~/.local/state/faultline")
@@ -107,6 +108,46 @@ def locked_for_undo(fault_id):
             os.unlink(_path(name))
 
 
+def _injection(fault_id):
+    return _path("lock.d", fault_id + ".injection")
+
+
+@contextlib.contextmanager
+def injecting(fault_id):
+    """While a fault is injected and proven: hold a lock that outlives us only in the programs that we have started for it.
+
+    So whoever keeps the fault's time knows when nobody works at it any more, however we ended.
+    """
+    try:
+        handle = os.open(_injection(fault_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise unwritable(exc) from exc
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        _exec.LENT.add(handle)
+        yield
+    finally:
+        _exec.LENT.discard(handle)
+        with contextlib.suppress(OSError):
+            os.unlink(_injection(fault_id))
+        os.close(handle)
+
+
+def being_injected(fault_id):
+    """Whether anybody is at work at the injection of a fault, or a program that was started for it."""
+    try:
+        handle = os.open(_injection(fault_id), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def sync_folder(folder):
     """Until the names in a folder are on disk: what a power cut must not take back."""
     handle = os.open(folder, os.O_RDONLY)
@@ -180,6 +221,9 @@ def close(record):
     """Move a record among the closed ones, and forget the oldest of them."""
     update(record)
     os.rename(_path("open", record["id"] + ".json"), _path("closed", record["id"] + ".json"))
+    with contextlib.suppress(OSError):
+        # whoever injected it was killed
+        os.unlink(_injection(record["id"]))
     closed = sorted(_names("closed"), key=lambda name: os.path.getmtime(_path("closed", name + ".json")))
     for name in closed[:-_KEPT]:
         os.unlink(_path("closed", name + ".json"))

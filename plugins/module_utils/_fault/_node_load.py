@@ -49,7 +49,7 @@ class Oom(_node_base.NodeFault):
         cap = self.memory.total + self.memory.swap + 64 * _node_base.MIB
         return _node_steps.EndHog.make(
             fault_id, "the process that fills the memory", None, self.options["duration"] or OOM_SECONDS,
-            options={"cap": cap, "once": not self.reversible})
+            backstop=_worker.BACKSTOP if self.reversible else 60, options={"cap": cap, "once": not self.reversible})
 
     def steps(self, fault_id):
         return [self._worker(fault_id)]
@@ -127,7 +127,7 @@ class Stress(_node_base.NodeFault):
         if "kernel" in self.wanted:
             argv += ["--kill", str(workers), "--switch", str(workers)]
         # last: other options set it anew. The undo comes before it, even where the host is slow
-        return argv + ["--timeout", "%ds" % (self._seconds() + 50)]
+        return argv + ["--timeout", "%ds" % (self._seconds() + _worker.BACKSTOP - 10)]
 
     def _seconds(self):
         return int(self.options["duration"] + 0.999)

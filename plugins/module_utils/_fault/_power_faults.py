@@ -33,6 +33,8 @@ class PowerFault(_engine.Fault):
     def __init__(self, node, managers, seconds):
         self.node, self.managers, self.seconds = node, managers, seconds
         self.subject = node["name"]
+        # a machine may obey late, and whoever keeps its fault's time is not to take it for one that is on and stays so
+        self.takes, self.lingers = seconds + 4 * _ASK, seconds
         self.names = [str(node[name]) for name in ("libvirt_name", "mac", "fqdn") if node.get(name)]
         self.warnings = []
 

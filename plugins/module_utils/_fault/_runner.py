@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -22,23 +23,31 @@ import socket
 import sys
 import time
 
-from . import _journal, _steps, _sweeper
+from . import _exec, _journal, _steps, _sweeper
 from ._errors import FaultlineError
 from ._exec import run
 
 # a failed undo is tried again after these pauses, in seconds; then it waits for heal or the next boot
 PAUSES = (1, 2, 5, 10, 30, 60, 60, 60)
-# how long an injection may take, in seconds, before it is undone for that
-_INJECTION = 4
+# how long an injection and its proof may take, in seconds, before it is undone for that though somebody is still at work; it catches only
+# a hang, for each program that is run has a bound of its own
+_INJECTION = 600
+# how often it is looked whether somebody still is, in seconds
+_LOOK = 0.2
+# how much later than its time a timekeeper that hangs is ended, in seconds
+_BACKSTOP = 5
+# how long one look at the effect may take before the undo, in seconds
+_GLANCE = 30
 # an undo may start a database, which takes its time
 _UNDO_TIMEOUT = 1800
 
 
-def undo(fault_id, elsewhere=True):
+def undo(fault_id, elsewhere=True, asked=True):
     """Undo one fault from whatever state, prove it, close its record. The record, or None if there is no such open fault.
 
     Never raises for a step that fails: the record then stays open, in state residue, and names what is left.
-    elsewhere: leave a fault whose steps we do not know to the program that armed it.
+    elsewhere: leave a fault whose steps we do not know to the program that armed it. asked: whether somebody wants it undone now, whatever its
+    deadline.
     """
     record = _journal.load_open(fault_id)
     if elsewhere and record is not None and record.get("program") and not _steps.known(record["steps"]):
@@ -49,7 +58,7 @@ def undo(fault_id, elsewhere=True):
             if record is None:
                 return None
             if record["state"] == "injected":
-                record["held"] = _held(record["steps"])
+                record["held"], record["not_held"] = _lasted(record, asked)
             record["state"] = "undoing"
             _journal.update(record)
             others = _journal.claimed_by_others(fault_id)
@@ -125,17 +134,25 @@ def fire(fault_id):
         if record is None or record["state"] != "armed":
             return False
         try:
-            record["began"] = time.time()
-            _steps.do(record["steps"])
-            record.update(injected_at=_journal.now(), injected=time.time(), state="injected")
-            if record["duration"] is not None:
-                record.update(deadline_clock=_journal.clock() + record["duration"], deadline=_journal.now(record["duration"]))
-            _keep(record)
-            record["proof"] = _steps.prove(record["steps"])
+            with _journal.injecting(fault_id):
+                record["began"] = time.time()
+                _steps.do(record["steps"])
+                record.update(injected_at=_journal.now(), injected=time.time(), state="injected")
+                _keep(record)
+                record["proof"] = _steps.prove(record["steps"])
+                count_from_now(record)
+                _keep(record)
         except (FaultlineError, OSError) as exc:
             record["failure"] = getattr(exc, "message", str(exc))
-        _keep(record)
+            _keep(record)
         return "failure" not in record
+
+
+def count_from_now(record):
+    """Begin a fault's time: its effect is proven."""
+    record["proven"] = time.time()
+    if record["duration"] is not None:
+        record.update(deadline_clock=_journal.clock() + record["duration"], deadline=_journal.now(record["duration"]))
 
 
 def _keep(record):
@@ -153,7 +170,9 @@ def close(record):
 def _held(steps):
     """Whether the effect lasted until now; None when that cannot be told."""
     try:
-        answers = [_steps.kind(step).held(step) for step in steps]
+        # the undo is not to wait for a look that hangs
+        with _exec.at_most(_GLANCE):
+            answers = [_steps.kind(step).held(step) for step in steps]
     except FaultlineError:
         return None
     if None in answers and all(each is None or each for each in answers):
@@ -161,10 +180,23 @@ def _held(steps):
     return all(answers)
 
 
+def _lasted(record, asked):
+    """(whether the fault lasted until now, or for as long as it was to last; why not, in words)."""
+    # those of older versions do not tell
+    if record.get("proven", record["injected_at"]) is None:
+        return False, "its effect was never proven"
+    end = record["deadline_clock"]
+    if not asked and (end is None or _journal.clock() < end):
+        return False, "what keeps its time was ended %s" % (
+            "before anybody wanted it undone" if end is None else "%.1f seconds early" % (end - _journal.clock()))
+    held = _held(record["steps"])
+    return held, "something else ended its effect" if held is False else ""
+
+
 def undo_persistently(fault_id):
     """Undo, and try again while there is residue. The exit status of the stop hook."""
     for pause in PAUSES + (0,):
-        record = undo(fault_id, elsewhere=False)
+        record = undo(fault_id, elsewhere=False, asked=False)
         if record is None or record["state"] != "residue":
             return 0
         if _sweeper.is_next():
@@ -174,6 +206,26 @@ def undo_persistently(fault_id):
     return 1
 
 
+def _waits(record):
+    """Whether a fault still waits for us to fire it."""
+    return record.get("fire_at") is not None and record["state"] == "armed" and not record.get("keeper")
+
+
+def _unproven(record):
+    """Whether a fault is just being injected or proven, so that its time has not begun."""
+    return record["state"] in ("armed", "injected") and not _waits(record) and not record.get("proven") and record["deadline_clock"] is None
+
+
+def given_up(record):
+    """When an injection is undone that still has not come to an end."""
+    return (record["armed_clock"] if record.get("fire_at") is None else record["fire_at"]) + _INJECTION + record.get("takes", 0)
+
+
+def longest(record):
+    """Seconds from now that a fault with a duration can last at most."""
+    return given_up(record) - _journal.clock() + max(record["duration"], record.get("lingers", 0)) + 2 * _BACKSTOP
+
+
 def remaining(fault_id):
     """Seconds until something is to be done for a fault: (its firing, its end), each None when it never comes. (0, 0) when
     the fault is over."""
@@ -181,22 +233,48 @@ def remaining(fault_id):
     if record is None:
         return 0, 0
     now = _journal.clock()
-    ours = record.get("fire_at") is not None and record["state"] == "armed" and not record.get("keeper")
-    firing = record["fire_at"] - now if ours else None
-    end = record["deadline_clock"]
-    if firing is not None or end is None:
-        return firing, None
-    if record["state"] == "armed" and 0 >= end - now > -_INJECTION - record.get("takes", 0):
-        # the injection is not done yet, and the fault's time begins after it
-        return None, 0.1
-    return None, end - now
+    if _waits(record):
+        return record["fire_at"] - now, None
+    if _unproven(record):
+        return None, given_up(record) - now
+    if record["deadline_clock"] is None:
+        # an injection that failed is being undone, or was in vain
+        return None, None if record.get("proven") else 0
+    return None, record["deadline_clock"] - now
+
+
+def _see_who_injects(fault_id):
+    """Whether a fault is just being injected. One whose injection nobody works at any more, and nobody has proven, gets its end."""
+    record = _journal.load_open(fault_id)
+    if record is None or not _unproven(record):
+        return False
+    if _journal.being_injected(fault_id):
+        return True
+    with _journal.locked_for_undo(fault_id):
+        record = _journal.load_open(fault_id)
+        if record is not None and _unproven(record):
+            _abandoned(record)
+    return False
+
+
+def _abandoned(record):
+    """Whoever injected it is gone: it lasts as long from now as was wanted, for its effect may be there, or come."""
+    begun = record.get("fire_at") is None or record["fire_at"] <= _journal.clock()
+    left = max(record["duration"] or 0, record.get("lingers", 0)) if begun else 0
+    record.update(deadline_clock=_journal.clock() + left, deadline=_journal.now(left), held=False if begun else None)
+    record["not_held"] = "whoever injected it died before its effect was proven"
+    record.setdefault("failure", "Whoever injected it died before its effect was proven.")
+    _keep(record)
 
 
 def _pause(fault_id, fires=True):
     """What to sleep until the next look; None when the undo is due. Fires the fault when its time has come."""
+    injected_now = _see_who_injects(fault_id)
     firing, end = remaining(fault_id)
     if end is not None and end <= 0:
         return None
+    if injected_now:
+        return _LOOK
     if firing is not None and firing <= 0:
         if not fires:
             return 0.2
@@ -207,12 +285,41 @@ def _pause(fault_id, fires=True):
 
 def hold(fault_id):
     """Sleep until the deadline. The injection moves it while we sleep, so it is read again on waking."""
+    second = _second(fault_id)
     _tell_systemd("READY=1")
-    while True:
-        pause = _pause(fault_id)
-        if pause is None:
-            return
-        time.sleep(pause)
+    try:
+        while True:
+            pause = _pause(fault_id)
+            if pause is None:
+                return
+            time.sleep(pause)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(second, signal.SIGKILL)
+        os.waitpid(second, 0)
+
+
+def _second(fault_id):
+    """Start who ends this process when it hangs: systemd then runs the undo. Its own limit (RuntimeMaxSec) is set before anybody knows when the
+    fault's time begins, and so is too far away. The PID."""
+    first = os.getpid()
+    child = os.fork()
+    if child:
+        return child
+    try:
+        while os.getppid() == first:
+            record = _journal.load_open(fault_id)
+            if record is None:
+                break
+            fixed = record.get("proven") and not _waits(record)
+            end = record["deadline_clock"] if fixed or record["deadline_clock"] is not None else given_up(record)
+            left = 60.0 if end is None else end + _BACKSTOP - _journal.clock()
+            if left <= 0:
+                os.kill(first, signal.SIGKILL)
+                break
+            time.sleep(min(left, 60.0 if fixed else 1.0))
+    finally:
+        os._exit(0)
 
 
 def _tell_systemd(words):
@@ -262,7 +369,8 @@ def sweep():
             left += 1 if after and after["state"] == "residue" else 0
     if not left:
         # our own unit's file is gone, and systemd is to forget it
-        run(["systemctl", "daemon-reload", "--no-block"], check=False)
+        with contextlib.suppress(FaultlineError):
+            run(["systemctl", "daemon-reload", "--no-block"], check=False)
     return left
 
 

@@ -13,8 +13,11 @@ from . import _journal, _nft, _proc, _reach, _service_steps, _steps
 from ._engine import Fault, undo_now
 from ._errors import FaultlineError
 
-# seconds that a process may take to die, stop or leave, and a port to stay silent, before the fault counts as unproven
+# seconds that a process may take to die, stop or leave before the fault counts as unproven; it catches only a hang, but where a process
+# can ignore a signal
 _SETTLE = 5
+_IGNORED = 30
+# seconds for which a port has to stay silent
 _SILENCE = 0.4
 _PROTECTED_UNITS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
 
@@ -82,7 +85,7 @@ class ServiceFault(Fault):
                 hint="Nothing was touched.",
             )
 
-    def _gone(self, processes):
+    def _gone(self, processes, patience=_SETTLE):
         """Wait until these very processes are gone, or fail."""
         left = []
 
@@ -90,9 +93,9 @@ class ServiceFault(Fault):
             left[:] = [process for process in processes if process.alive]
             return not left
 
-        if not _proc.wait_until(none_left, _SETTLE):
+        if not _proc.wait_until(none_left, patience):
             raise FaultlineError(
-                "%s of %s is not proven: %s still there after %d seconds." % (self.action, self.subject, _words(left), _SETTLE),
+                "%s of %s is not proven: %s still there after %d seconds." % (self.action, self.subject, _words(left), patience),
                 code="unproven", hint="A process in state D cannot die; see its state in /proc.",
             )
 
@@ -160,8 +163,12 @@ class Kill(_Hit):
         for process in self.processes:
             process.send(self.number)
 
+    @property
+    def _patience(self):
+        return _SETTLE if self.number == signal.SIGKILL else _IGNORED
+
     def prove(self, record):
-        self._gone(self.processes)
+        self._gone(self.processes, self._patience)
         self.done = "%s killed (%s)" % (_words(self.processes), signal.Signals(self.number).name)
         return {"signal": signal.Signals(self.number).name, "gone": [process.as_dict() for process in self.processes]}
 
@@ -202,6 +209,10 @@ class Terminate(ServiceFault):
     @property
     def reversible(self):
         return self.service.can_start
+
+    @property
+    def takes(self):
+        return self.service.stop_timeout
 
     def resolve(self):
         super().resolve()

@@ -61,6 +61,8 @@ class Service:
         """Whether something is known to restart it after its processes died of this signal; None: not known."""
         return None
 
+    # seconds that its stop may take
+    stop_timeout = _systemd.STOP_TIMEOUT
     can_start = True
     # classes of faults for actions that are done in a way of its own
     faults = {}
@@ -136,6 +138,11 @@ class SystemService(Service):
             words.append("%s: %s (%s)%s" % (unit.name, unit.state, unit.substate, ", " + inside if inside else ""))
         return "; ".join(words)
 
+    @property
+    def stop_timeout(self):
+        # what would start it again is stopped as well
+        return _systemd.stop_timeout([name for unit in self.units for name in unit.triggers] + [unit.name for unit in self.units])
+
     def target(self):
         return dict(super().target(), units=[unit.name for unit in self.units])
 
@@ -197,7 +204,7 @@ class ProcessService(Service):
 
     def stop(self):
         if self.definition.get("terminate_cmd"):
-            run(self._command("terminate_cmd"), timeout=300)
+            run(self._command("terminate_cmd"), timeout=self.stop_timeout)
         else:
             for process in self.processes():
                 process.send(signal.SIGTERM)
@@ -210,7 +217,7 @@ class ProcessService(Service):
             raise self._lacks("restart_cmd", "restarted")
         old = self.processes()
         self.stop()
-        _proc.wait_until(lambda: not any(process.alive for process in old), 30)
+        _proc.wait_until(lambda: not any(process.alive for process in old), 300)
         self.start()
 
 
@@ -233,7 +240,7 @@ class SysvService(ProcessService):
         return ["service", self.script, {"start_cmd": "start", "terminate_cmd": "stop", "restart_cmd": "restart"}[option]]
 
     def stop(self):
-        run(self._command("terminate_cmd"), timeout=300)
+        run(self._command("terminate_cmd"), timeout=self.stop_timeout)
 
     def restart(self):
         _service_steps.launch(self._command("restart_cmd"))

@@ -21,9 +21,9 @@ from ._exec import run
 
 # the runner's program, which arming installs on the target, but for the families of steps
 _PROGRAM = (_errors, _exec, _journal, _runner, _steps, _sweeper)
+# seconds that who keeps the time may take to stand: it catches only a hang, nothing is injected before
+_HANG = 300
 _MAIN = "import sys\n\nfrom faultline import {modules}\n\nsys.exit(_runner.main(sys.argv[1:]))\n"
-# how much later than the deadline systemd ends a timekeeper that hangs
-_BACKSTOP = 5
 
 
 def unit_name(fault_id):
@@ -111,19 +111,16 @@ def _arm_systemd(record, program):
         "systemd-run", "--quiet", "--collect", "--unit=" + unit_name(fault_id),
         "--description=faultline: %s %s" % (record["action"], record["subject"]),
         # notify: systemd-run returns when the timekeeper says that it stands
-        "--property=Type=notify",
+        "--property=Type=notify", "--property=TimeoutStartSec=%d" % _HANG,
         "--property=ExecStopPost=" + _line(program + ["undo", fault_id]),
         # an undo may start a database, which takes its time
         "--property=TimeoutStopSec=%d" % (2 * _systemd.START_TIMEOUT),
     ]
     if record["duration"] is not None:
-        argv.append("--property=RuntimeMaxSec=%d" % (record["duration"] + _until_fired(record) + record["takes"] + _BACKSTOP))
+        # it counts from now and cannot be moved, not for sure: a reload of systemd forgets EXTEND_TIMEOUT_USEC. So it allows for the longest injection
+        argv.append("--property=RuntimeMaxSec=%d" % _runner.longest(record))
     run(argv + ["--"] + program + ["hold", fault_id])
     return {"type": "systemd", "unit": unit_name(fault_id)}
-
-
-def _until_fired(record):
-    return 0 if record.get("fire_at") is None else max(0, record["fire_at"] - _journal.clock())
 
 
 def _arm_watchers(record, program):
@@ -142,9 +139,9 @@ def _arm_watchers(record, program):
         os.close(writer)
         writer = None
         os.waitpid(child, 0)
-        ready, _ignored, _also = select.select([reader], [], [], 10)
+        ready, _ignored, _also = select.select([reader], [], [], _HANG)
         if not ready or os.read(reader, 1) != b"1":
-            raise FaultlineError("the watchdog did not start within 10 seconds.", code="not_armed")
+            raise FaultlineError("the watchdog did not start%s." % ("" if ready else " within %d seconds" % _HANG), code="not_armed")
     finally:
         for handle in (reader, writer, keys, lend):
             if handle is not None:

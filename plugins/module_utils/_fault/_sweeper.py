@@ -10,7 +10,11 @@ import contextlib
 import os
 
 from . import _journal
+from ._errors import FaultlineError
 from ._exec import run
+
+# seconds that systemd may take to answer: undos wait for it
+_GLANCE = 30
 
 _UNIT = "/etc/systemd/system/faultline-sweeper.service"
 _WANT = "/etc/systemd/system/multi-user.target.wants/faultline-sweeper.service"
@@ -53,7 +57,13 @@ def install(program):
 
 def is_next():
     """Whether this host is going down, so that what cannot be undone now is the sweeper's."""
-    return os.path.exists(_UNIT) and run(["systemctl", "is-system-running"], check=False).out.strip() == "stopping"
+    if not os.path.exists(_UNIT):
+        return False
+    try:
+        return run(["systemctl", "is-system-running"], timeout=_GLANCE, check=False).out.strip() == "stopping"
+    except FaultlineError:
+        # who is not told goes on
+        return False
 
 
 def remove():
@@ -64,5 +74,7 @@ def remove():
         with contextlib.suppress(FileNotFoundError, PermissionError):
             os.unlink(path)
     # somebody may have had systemd look at its files meanwhile
-    if there and os.path.basename(_UNIT) in run(["systemctl", "list-units", "--all", "--plain", "--no-legend", "faultline-*"], check=False).out:
-        run(["systemctl", "daemon-reload", "--no-block"], check=False)
+    with contextlib.suppress(FaultlineError):
+        listed = run(["systemctl", "list-units", "--all", "--plain", "--no-legend", "faultline-*"], timeout=_GLANCE, check=False).out if there else ""
+        if os.path.basename(_UNIT) in listed:
+            run(["systemctl", "daemon-reload", "--no-block"], timeout=_GLANCE, check=False)

@@ -16,10 +16,12 @@ from ._exec import run
 
 _PROPERTIES = (
     "Id", "Names", "LoadState", "ActiveState", "SubState", "UnitFileState", "ControlGroup", "Restart",
-    "RestartUSec", "RequiredBy", "BoundBy", "ConsistsOf", "TriggeredBy", "WatchdogUSec",
+    "RestartUSec", "TimeoutStopUSec", "RequiredBy", "BoundBy", "ConsistsOf", "TriggeredBy", "WatchdogUSec",
 )
 # systemd.service(5): starting may take as long as the unit's own TimeoutStartSec, which operators raise for databases
 START_TIMEOUT = 900
+# and as long where a unit has no limit for its stop
+STOP_TIMEOUT = 900
 # masks that are before /etc and whatever the unit comes from, and gone with the next boot
 MASKS = "/run/systemd/system.control"
 
@@ -47,6 +49,12 @@ def seconds(span):
     return sum(float(number) * sizes[unit] for number, unit in re.findall(r"([0-9.]+)(us|ms|s|min|h|d)\b", span))
 
 
+def _stop_timeout(span):
+    """Seconds that a stop may take by the unit's own limit, which holds for each command, for SIGTERM and for SIGKILL: so four times it, and for
+    a host that is slow."""
+    return STOP_TIMEOUT if span == "infinity" else 4 * seconds(span) + 300
+
+
 class Unit:
     """What `systemctl show` says of one unit."""
 
@@ -61,6 +69,7 @@ class Unit:
         self.control_group = properties.get("ControlGroup", "")
         self.restart = properties.get("Restart", "no")
         self.restart_pause = seconds(properties.get("RestartUSec", ""))
+        self.stop_timeout = _stop_timeout(properties.get("TimeoutStopUSec", ""))
         self.watchdog = properties.get("WatchdogUSec", "0") not in ("0", "infinity", "")
         self.triggers = properties.get("TriggeredBy", "").split()
         self.dependents = sorted(
@@ -131,8 +140,14 @@ def start(names):
     _past_limits("start", names)
 
 
-def stop(names, timeout=300):
-    run(["systemctl", "stop", "--"] + names, timeout=timeout)
+def stop(names):
+    """Stop units, as long as each of them may take."""
+    run(["systemctl", "stop", "--"] + names, timeout=stop_timeout(names))
+
+
+def stop_timeout(names):
+    """Seconds that the stop of units may take, one after the other."""
+    return sum(unit.stop_timeout for unit in show(names))
 
 
 def restart(names):
@@ -158,7 +173,7 @@ def unmask(path):
         # others may have theirs there
         os.rmdir(os.path.dirname(path))
     # systemd remembers where it has found the unit
-    run(["systemctl", "daemon-reload"], timeout=120)
+    run(["systemctl", "daemon-reload"])
 
 
 def last_words(name):

@@ -11,7 +11,7 @@ import signal
 from . import _journal, _proc, _service_faults, _service_steps, _services, _steps, _systemd, _unit_steps, _worker
 from ._errors import FaultlineError
 
-# seconds that a unit may take to come back for the second time, beyond its own RestartSec
+# seconds that a unit may take to come back for the second time, beyond its own RestartSec; it catches only a hang
 _SETTLE = 10
 
 
@@ -20,6 +20,11 @@ class _UnitFault(_service_faults.ServiceFault):
 
     reversible = True
     duration = None
+
+    @property
+    def takes(self):
+        # a unit that comes back is waited for
+        return self.service.stop_timeout + max([unit.restart_pause for unit in self.service.units] + [0])
 
     def resolve(self):
         super().resolve()

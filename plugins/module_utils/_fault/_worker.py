@@ -21,10 +21,12 @@ from ._errors import FaultlineError
 from ._exec import run
 
 _PREFIX = "faultline-work-"
-# how much longer than the fault a worker may live; the undo ends it long before
-_BACKSTOP = 60
+# how much longer than the fault a worker may live; the undo ends it long before. The fault's time begins only when its effect is proven
+BACKSTOP = 900
 # seconds that a worker has to end in its own way
 _PATIENCE = 2
+# seconds that the kernel may take to end what was killed; it is tried again
+_KILLED = 60
 
 
 def name_for(fault_id):
@@ -40,10 +42,10 @@ def own(kind, *arguments):
     return _steps.program + ["work", kind] + [str(argument) for argument in arguments]
 
 
-def start(name, argv, limit=None, tasks=None, last="KILL"):
+def start(name, argv, limit=None, tasks=None, last="KILL", backstop=BACKSTOP):
     """Start a worker; FaultlineError when its program cannot be run.
 
-    limit: seconds that the fault lasts; tasks: how many processes and threads it needs; last: the signal that ends it.
+    limit: seconds that the fault lasts; backstop: how much longer it may live; tasks: how many processes and threads it needs; last: the signal that ends it.
     """
     if not _systemd.booted():
         _detach(name, argv)
@@ -53,7 +55,7 @@ def start(name, argv, limit=None, tasks=None, last="KILL"):
         # systemd would end the whole unit when the kernel's killer takes one process
         options.append("--property=OOMPolicy=continue")
     if limit is not None:
-        options.append("--property=RuntimeMaxSec=%d" % (limit + _BACKSTOP))
+        options.append("--property=RuntimeMaxSec=%d" % (limit + backstop))
     if tasks is not None:
         options.append("--property=TasksMax=%d" % tasks)
     run(["systemd-run", "--quiet", "--collect", "--unit=%s.service" % name, "--description=faultline: at work", *options, "--", *argv])
@@ -111,7 +113,7 @@ def stop(name):
     left = processes(name)
     for process in left:
         process.send(signal.SIGKILL)
-    _proc.wait_until(lambda: not any(process.alive for process in left), _PATIENCE)
+    _proc.wait_until(lambda: not any(process.alive for process in left), _KILLED)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(_note(name))
 
@@ -140,11 +142,11 @@ class Worker:
     type = "end_worker"
 
     @classmethod
-    def make(cls, fault_id, what, argv, limit=None, tasks=None, folder=None, number=0, **keys):
+    def make(cls, fault_id, what, argv, limit=None, tasks=None, folder=None, number=0, backstop=BACKSTOP, **keys):
         say = "end %s" % what + (", remove %s" % folder if folder else "")
         worker = name_for(fault_id) + ("-%d" % number if number else "")
         return _steps.step(
-            cls, say, worker=worker, fault=fault_id, argv=argv, limit=limit, tasks=tasks, folder=folder, **keys)
+            cls, say, worker=worker, fault=fault_id, argv=argv, limit=limit, tasks=tasks, folder=folder, backstop=backstop, **keys)
 
     @classmethod
     def do(cls, step):
@@ -156,7 +158,7 @@ class Worker:
         # our own work needs the program's path, which is known only where it is installed
         argv = step["argv"] if step["argv"] else own(cls.type, step["fault"], json.dumps(step["options"]))
         # our own have nothing to put in order
-        start(step["worker"], argv, step["limit"], step["tasks"], "TERM" if step["argv"] else "KILL")
+        start(step["worker"], argv, step["limit"], step["tasks"], "TERM" if step["argv"] else "KILL", step["backstop"])
 
     @staticmethod
     def undo(step):

@@ -34,7 +34,7 @@ def told(injection, t0, armed, info, left=None):
         return entry
     entry.update(
         **{moment: _moved(record.get(moment), offset) for moment in ("began", "injected", "undone")}, held=record.get("held"),
-        residue=list(record.get("residue") or []), failure=record.get("failure") or entry["failure"], proof=record.get("proof") or {},
+        residue=list(record.get("residue") or []), failure=record.get("failure") or record.get("not_held") or entry["failure"], proof=record.get("proof") or {},
         state=_state(record), proven=_proven(record, info),
     )
     if left and entry["state"] == "aborted":

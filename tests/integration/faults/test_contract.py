@@ -101,9 +101,11 @@ def test_the_fault_s_own_process_killed_heals_at_once(spare):
     spare.sh(f"kill -KILL {timekeeper(spare, answer['fault']['id'])}")
     spare.wait_healed()
     assert "T" not in states(spare, pids)
+    record = spare.record(answer["fault"]["id"])
+    assert record["held"] is False and record["not_held"].startswith("what keeps its time was ended ") and record["residue"] == []
 
 
-def test_a_hanging_timekeeper_is_ended_by_systemd(spare):
+def test_a_hanging_timekeeper_is_ended_by_its_second(spare):
     pids = spare.processes("memcached")
     for duration in more_time(3):
         answer = spare.fault("memcached", "freeze", duration=duration)

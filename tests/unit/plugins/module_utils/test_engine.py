@@ -17,6 +17,7 @@ from patience import HANG, more_time
 from ansible_collections.faultline.openstack.plugins.module_utils._fault import (
     _care,
     _engine,
+    _exec,
     _journal,
     _later,
     _module,
@@ -253,9 +254,10 @@ def test_a_record_on_a_full_disk_is_written_in_its_own_place(monkeypatch):
 @needs_root
 def test_no_journal_no_fault(monkeypatch):
     monkeypatch.setattr(_journal, "_write_new", disk_full)
+    monkeypatch.setattr(Mend, "undo", staticmethod(lambda step: pytest.fail("what was never done is undone")))
     with pytest.raises(FaultlineError, match="the disk is full. Nothing was touched."):
         _engine.perform(Break())
-    assert not World.broken
+    assert not World.broken and os.listdir(os.path.join(_journal.HOME, "lock.d")) == []
 
 
 @needs_root
@@ -316,7 +318,7 @@ def test_a_fault_that_the_target_fires_waits_for_its_time_and_its_duration_begin
     assert _runner._pause(fault_id, fires=False) == 0.2 and not World.broken
     assert _runner._pause(fault_id) == 0.0 and World.broken
     record = _journal.load_open(fault_id)
-    assert record["state"] == "injected" and record["injected_at"] and record["deadline"]
+    assert record["state"] == "injected" and record["injected_at"] and record["deadline"] and record["proven"] >= record["injected"]
     assert 3000 - HANG < _runner._pause(fault_id) <= 3000
     after = _runner.undo(fault_id)
     assert after["state"] == "undone" and after["held"] is True and not World.broken
@@ -483,8 +485,10 @@ def test_a_fault_left_to_the_host_is_scheduled_then_fired_at_its_moment(host):
     # the keeper has looked again, from the beginning
     assert (host.parent / "broken").read_text() == "looked 1"
     assert at <= record["began"] <= record["injected"]
+    assert _proc.wait_until(lambda: _journal.load_open(record["id"])["proven"], HANG)
+    proven = _journal.load_open(record["id"])["proven"]
     before, (_firing, end), after = time.time(), _runner.remaining(record["id"]), time.time()
-    assert record["injected"] + 300 - after - 0.01 <= end <= record["injected"] + 300 - before + 0.01
+    assert proven + 300 - after - 0.01 <= end <= proven + 300 - before + 0.01
 
 
 @needs_root
@@ -542,6 +546,208 @@ def test_what_the_first_look_finds_wrong_is_the_tasks_failure(host):
     with pytest.raises(FaultlineError, match="There is no world to break.") as caught:
         left(Leave(host.parent / "broken"), 5)
     assert caught.value.code == "not_found" and _journal.open_records() == []
+
+
+class Slow(Break):
+    """Its injection and its proof take their time, as a database that stops: the clock moves on."""
+
+    def __init__(self, clock, takes=0):
+        self.clock, self.takes = clock, takes
+
+    def look(self, record):
+        """What whoever keeps the time does meanwhile."""
+        assert _runner._pause(record["id"]) == _runner._LOOK, "it is undone while it is being injected"
+        self.during = _runner.remaining(record["id"])
+
+    def inject(self, record):
+        super().inject(record)
+        self.clock[0] += 20
+        self.look(record)
+
+    def prove(self, record):
+        self.clock[0] += 20
+        self.look(record)
+        return {"seen": True}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(_journal, "clock", lambda: now[0])
+    return now
+
+
+@needs_root
+def test_the_duration_counts_from_the_proof_however_long_the_injection_took(clock):
+    fault = Slow(clock)
+    fault_id = _engine.perform(fault, duration=10)["fault"]["id"]
+    assert _runner.remaining(fault_id) == (None, 10)
+    clock[0] += 10
+    assert _runner._pause(fault_id) is None
+    _runner.undo_persistently(fault_id)
+    record = _journal.load(fault_id)
+    assert record["state"] == "undone" and record["held"] is True and record["not_held"] == ""
+
+
+@needs_root
+def test_the_backstop_of_systemd_allows_for_the_longest_injection(clock, monkeypatch):
+    """RuntimeMaxSec counts from the arming, and is never to come before the deadline that counts from the proof."""
+    calls = []
+    monkeypatch.setattr(_supervisor, "run", lambda argv, **options: calls.append(argv))
+    monkeypatch.setattr(_sweeper, "install", lambda line: None)
+    monkeypatch.setattr(_supervisor, "arm", lambda record: _supervisor._arm_systemd(record, record["program"]))
+    fault = Slow(clock, takes=400)
+    armed, fault_id = clock[0], _engine.perform(fault, duration=10)["fault"]["id"]
+    limit = next(int(word.rpartition("=")[2]) for word in calls[0] if word.startswith("--property=RuntimeMaxSec="))
+    assert armed + limit > _journal.load_open(fault_id)["deadline_clock"] + _runner._BACKSTOP
+    # and no injection that is not given up can be longer
+    assert limit >= 400 + _runner._INJECTION + 10 + _runner._BACKSTOP
+
+
+@needs_root
+def test_an_injection_that_hangs_is_undone(clock):
+    fault = Slow(clock, takes=400)
+    fault.look = lambda record: None
+
+    def hangs(record):
+        clock[0] += _runner._INJECTION + 399
+        assert _runner._pause(record["id"]) == _runner._LOOK
+        clock[0] += 2
+        assert _runner._pause(record["id"]) is None
+        _runner.undo_persistently(record["id"])
+
+    fault.inject = hangs
+    with pytest.raises(FaultlineError) as caught:
+        _engine.perform(fault, duration=10)
+    assert caught.value.code == "undone_early" and not World.broken
+
+
+def abandoned(fault, **options):
+    """Perform a fault in a process that dies in the middle of it; the record that it leaves."""
+    child = os.fork()
+    if child == 0:
+        try:
+            _engine.perform(fault, **options)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 9
+    return _journal.open_records()[0]
+
+
+class Dies(Break):
+    """Whoever injects it is killed, and a program that he has started goes on for a while."""
+
+    def __init__(self, program=None, lingers=0):
+        self.program, self.lingers = program, lingers
+
+    def inject(self, record):
+        if self.program:
+            child = os.fork()
+            if child == 0:
+                try:
+                    _exec.run(self.program, timeout=HANG)
+                finally:
+                    os._exit(0)
+            assert _proc.wait_until(lambda: any(p.comm == "sleep" for p in _proc.matching(" ".join(self.program))), HANG)
+        os.kill(os.getpid(), 9)
+
+
+@needs_root
+@pytest.mark.parametrize("duration, lingers, left", [(10, 0, 10), (None, 0, 0), (10, 60, 60), (None, 60, 60)])
+def test_a_fault_whose_injector_died_is_undone_after_its_time(clock, duration, lingers, left):
+    record = abandoned(Dies(lingers=lingers), duration=duration)
+    assert record["state"] == "armed" and record["deadline_clock"] is None
+    clock[0] += 5
+    assert _runner._pause(record["id"]) == (left or None)
+    assert _runner.remaining(record["id"]) == (None, left)
+    clock[0] += left
+    assert _runner._pause(record["id"]) is None
+    _runner.undo_persistently(record["id"])
+    after = _journal.load(record["id"])
+    assert after["state"] == "aborted" and after["residue"] == [] and after["held"] is False
+    assert after["not_held"] == "whoever injected it died before its effect was proven" and after["failure"]
+    assert os.listdir(os.path.join(_journal.HOME, "lock.d")) == []
+
+
+@needs_root
+def test_a_program_that_was_started_for_the_injection_is_waited_for(clock):
+    """As systemctl stop: it outlives whoever called it, and so must the patience."""
+    word = "4321.%d" % os.getpid()
+    record = abandoned(Dies(["sleep", word]), duration=10)
+    clock[0] += 60
+    assert _runner._pause(record["id"]) == _runner._LOOK
+    for process in _proc.matching("sleep " + word):
+        process.send(9)
+    assert _proc.wait_until(lambda: _runner._pause(record["id"]) != _runner._LOOK, HANG)
+    assert _runner.remaining(record["id"]) == (None, 10)
+
+
+@needs_root
+def test_a_fault_that_was_ended_early_is_not_told_as_held(clock):
+    """As by who kills its timekeeper: systemd runs its stop hook."""
+    fault_id = _engine.perform(Break(), duration=300)["fault"]["id"]
+    clock[0] += 100
+    _runner.undo_persistently(fault_id)
+    record = _journal.load(fault_id)
+    assert record["state"] == "undone" and record["held"] is False
+    assert record["not_held"] == "what keeps its time was ended 200.0 seconds early"
+
+
+@needs_root
+def test_a_fault_that_somebody_wanted_undone_early_was_held_until_then(clock):
+    fault_id = _engine.perform(Break(), duration=300)["fault"]["id"]
+    assert _runner.undo(fault_id)["held"] is True
+
+
+@needs_root
+def test_a_fault_without_end_whose_timekeeper_was_killed_is_not_told_as_held():
+    fault_id = _engine.perform(Break())["fault"]["id"]
+    _runner.undo_persistently(fault_id)
+    assert _journal.load(fault_id)["not_held"] == "what keeps its time was ended before anybody wanted it undone"
+
+
+@needs_root
+def test_a_task_that_waits_for_a_fault_that_was_ended_early_fails_and_says_why(monkeypatch):
+    def wait(condition, timeout, pause=0.02):
+        for record in _journal.open_records():
+            _runner.undo_persistently(record["id"])
+        return condition()
+
+    fault = Break()
+    monkeypatch.setattr(fault, "prove", lambda record: monkeypatch.setattr(_proc, "wait_until", wait) or {"seen": True})
+    with pytest.raises(FaultlineError, match="did not last until its deadline: what keeps its time was ended .* seconds early") as caught:
+        _engine.perform(fault, duration=300, wait=True)
+    assert caught.value.code == "not_held" and caught.value.details["undo"]["held"] is False
+
+
+@needs_root
+def test_a_look_that_hangs_does_not_keep_the_undo_waiting(monkeypatch):
+    allowed = []
+    monkeypatch.setattr(subprocess, "run", lambda argv, timeout, **options: allowed.append(timeout) or subprocess.CompletedProcess(argv, 0, b"", b""))
+    monkeypatch.setattr(Mend, "held", staticmethod(lambda step: _exec.run(["look"]).rc == 0))
+    fault_id = _engine.perform(Break(), duration=300)["fault"]["id"]
+    assert _runner.undo(fault_id)["held"] is True
+    _exec.run(["mend"])
+    assert allowed == [_runner._GLANCE, _exec._HANG]
+
+
+@needs_root
+@pytest.mark.parametrize("moves", [True, False])
+def test_a_timekeeper_that_hangs_is_ended_by_its_second(monkeypatch, moves):
+    """moves: the fault is proven, and its time begins, only once both stand."""
+    monkeypatch.setattr(_runner, "_BACKSTOP", 0.3)
+    fault_id = _engine.perform(Break(), duration=300)["fault"]["id"]
+    record = dict(_journal.load_open(fault_id), deadline_clock=_journal.clock() - 1)
+    _journal.update(dict(record, deadline_clock=None, proven=None) if moves else record)
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(_runner, "_pause", lambda fault_id: 4321)
+        monkeypatch.setattr(_runner, "_tell_systemd", lambda words: None)
+        _runner.hold(fault_id)
+        os._exit(0)
+    if moves:
+        _journal.update(record)
+    assert os.waitpid(child, 0)[1] == 9
 
 
 class Overtaken(Break):
