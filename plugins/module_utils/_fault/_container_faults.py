@@ -13,7 +13,7 @@ from . import _container_steps, _containers, _journal, _namespaces, _nft, _proc,
 from ._errors import FaultlineError
 
 # seconds that a container may take to be frozen before the fault counts as unproven, which catches only a hang
-_SETTLE = 5
+_SETTLE = 300
 # seconds for which a port has to stay silent
 _SILENCE = 0.4
 # seconds in which an engine does what it was asked for, though who asked is gone

@@ -12,10 +12,10 @@ from . import _container_engines, _nft, _proc, _steps, _systemd
 from ._errors import FaultlineError
 
 PROGRAM = (_container_engines, _nft, _proc, _systemd)
-# seconds that a container may take to run once it is started
-_START = 30
+# seconds that a container may take to run once it is started, or to be thawed; the undo's other steps wait meanwhile, and it is tried again
+_START = 60
 # and an engine to answer, as after the host has booted
-_PATIENCE = 20
+_PATIENCE = 60
 
 
 def _of(found):
@@ -145,7 +145,7 @@ class Unpause:
         found = cls._paused(step, _PATIENCE)
         if found is not None:
             found.engine.order("unpause", found)
-            _proc.wait_until(lambda: cls._paused(step) is None, 2)
+            _proc.wait_until(lambda: cls._paused(step) is None, _START)
             return ""
         return _lost(step) if _look(step) is None else ""
 

@@ -14,7 +14,7 @@ from . import _exec, _journal, _later, _module, _proc, _runner, _steps, _supervi
 from ._errors import FaultlineError
 
 # seconds that the undo of another fault may take before ours is refused: it may start a database
-_HANG = 30
+_HANG = 300
 
 
 class Fault:

@@ -13,7 +13,7 @@ import subprocess
 from ._errors import FaultlineError
 
 # seconds that a program may run: it catches only a hang
-_HANG = 30
+_HANG = 300
 # descriptors that every program that we start has open as well (see _journal.injecting())
 LENT = set()
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

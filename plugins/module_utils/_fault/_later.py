@@ -26,8 +26,8 @@ from ._errors import FaultlineError
 LEAD = 5.0
 # how far away a moment may be, in seconds
 NEAREST, FARTHEST = 0.5, 86400.0
-# seconds that the keeper has for its first look
-_PATIENCE = 60
+# seconds that the keeper has for its first look; it catches only a hang
+_PATIENCE = 300
 # how often it looks whether it was disarmed, in seconds
 _LOOK = 0.5
 

@@ -12,7 +12,8 @@ from ._errors import FaultlineError
 
 # seconds between the answer and a fault that cuts the way of the answer
 FIRE_IN = 2.0
-_SETTLE = 5
+# seconds that a link may take to be up; it catches only a hang
+_SETTLE = 300
 
 
 class NetworkFault(StepFault):

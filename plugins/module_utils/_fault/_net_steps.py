@@ -14,8 +14,8 @@ from ._errors import FaultlineError
 
 PROGRAM = (_net_match, _net_nft, _net_probe, _net_tc, _net_tree, _netlink, _proc)
 
-# seconds that a link may take to have all its addresses and routes again, and to go down
-_RETURN, _SETTLE = 15, 5
+# seconds that a link may take to have all its addresses and routes again; what does not come back is told, and tried again
+_RETURN = 60
 # seconds in which the kernel itself makes the routes that it made before
 _KERNELS_TURN = 1
 NO_EGRESS = " (this kernel has no hook where packets leave an interface: bridged ones pass)"

@@ -36,7 +36,8 @@ class EndStress(_worker.Worker):
     """End a stress-ng of our own: {worker, argv, limit, folder, stressed: {cpu, memory, disk, kernel: what is wanted}}."""
 
     type = "end_stress"
-    _SETTLE = 15
+    # seconds that a stress may take to show; it catches only a hang
+    _SETTLE = 300
 
     @classmethod
     def prove(cls, step):
@@ -160,7 +161,8 @@ class EndCrowd(_worker.Worker):
     """End processes of our own that do nothing but exist: {worker, options: {count}, tasks}."""
 
     type = "end_crowd"
-    SETTLE = 60
+    # seconds that all of them may take to be there; it catches only a hang
+    SETTLE = 300
 
     @staticmethod
     def work(arguments):

@@ -15,7 +15,7 @@ from ._errors import FaultlineError
 
 # seconds that a process may take to die, stop or leave before the fault counts as unproven; it catches only a hang, but where a process
 # can ignore a signal
-_SETTLE = 5
+_SETTLE = 300
 _IGNORED = 30
 # seconds for which a port has to stay silent
 _SILENCE = 0.4

@@ -12,6 +12,9 @@ from . import _nft, _proc, _steps, _systemd
 from ._exec import run
 
 PROGRAM = (_nft, _proc, _systemd)
+# seconds that what is undone may take to show it. The other steps of the undo wait meanwhile, and an undo that shows nothing is told and
+# tried again: so it is no longer than a host that stands still for a while needs
+_SETTLE = 60
 
 
 class Continue:
@@ -29,7 +32,7 @@ class Continue:
         process = _proc.Process.from_dict(step["process"])
         if process.state in ("T", "t"):
             process.send(signal.SIGCONT)
-            _proc.wait_until(lambda: process.state not in ("T", "t"), 2)
+            _proc.wait_until(lambda: process.state not in ("T", "t"), _SETTLE)
 
     @staticmethod
     def held(step):
@@ -103,7 +106,7 @@ class Run:
     def undo(step):
         if not _proc.matching(step["grep"]):
             launch(step["argv"])
-            _proc.wait_until(lambda: _proc.matching(step["grep"]), 30, pause=0.1)
+            _proc.wait_until(lambda: _proc.matching(step["grep"]), _SETTLE, pause=0.1)
 
     @staticmethod
     def held(step):

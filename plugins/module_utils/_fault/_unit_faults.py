@@ -12,7 +12,7 @@ from . import _journal, _proc, _service_faults, _service_steps, _services, _step
 from ._errors import FaultlineError
 
 # seconds that a unit may take to come back for the second time, beyond its own RestartSec; it catches only a hang
-_SETTLE = 10
+_SETTLE = 300
 
 
 class _UnitFault(_service_faults.ServiceFault):

@@ -19,7 +19,7 @@ from ._exec import run
 PROGRAM = (_proc, _service_steps, _systemd, _worker)
 # seconds between two looks at the unit, and how long a process may live before the loop counts as broken
 LOOK = 0.1
-_OLD = 2.0
+_OLD = 30.0
 # where systemd has its tree of control groups
 _ROOTS = ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup")
 
@@ -42,7 +42,7 @@ class Unmask:
         os.makedirs(_systemd.MASKS, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             os.symlink(os.devnull, step["path"])
-        run(["systemctl", "daemon-reload"], timeout=120)
+        run(["systemctl", "daemon-reload"])
 
     @staticmethod
     def undo(step):
