@@ -10,8 +10,8 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils._fault._errors import FaultlineError
 from ..module_utils._nearest import did_you_mean
-from ..plugin_utils import _catalogue
-from ..plugin_utils._model import plain, sought
+from ..plugin_utils import _names
+from ..plugin_utils._model import plain
 
 
 class ActionModule(ActionBase):
@@ -26,12 +26,8 @@ class ActionModule(ActionBase):
         before = {kind: self._var(f"faultline_{kind}") for kind in ("services", "containers")}
         partly = {kind for kind in before if args.get(kind) is not None}
         try:
-            for kind, catalogue, canonical in (
-                ("services", _catalogue.services(), _catalogue.canonical),
-                ("containers", _catalogue.containers(), _catalogue.canonical_container),
-            ):
-                defined = self._var(f"faultline_{kind[:-1]}_definitions")
-                args[kind] = wanted(kind, args.get(kind), sought(catalogue, defined), canonical)
+            for kind in before:
+                args[kind] = wanted(kind, args.get(kind), self._var(f"faultline_{kind[:-1]}_definitions") or {})
         except FaultlineError as exc:
             return {**result, "failed": True, "changed": False, "msg": exc.text, "failure": exc.as_failure()}
         if args.get("networks") is None:
@@ -61,10 +57,10 @@ class ActionModule(ActionBase):
         return plain(self._templar.template(self._task_vars[name]))
 
 
-def wanted(kind, asked, known, canonical):
-    """Name -> definition of what the task asks for: all that is known, names of it, or definitions of its own."""
+def wanted(kind, asked, defined):
+    """Name -> definition of what the task asks for: all that is known, names of it, or definitions of its own. defined: what the user has defined."""
     if asked is None:
-        return known
+        return _names.sought(kind[:-1], defined)
     if isinstance(asked, dict):
         for name, definition in asked.items():
             if not isinstance(definition, dict):
@@ -74,12 +70,12 @@ def wanted(kind, asked, known, canonical):
                     hint="Give a dictionary such as {unit: [nova-api], grep: nova-api}, or a list of names.",
                 )
         return asked
-    names = [asked] if isinstance(asked, str) else asked
+    names, known = [asked] if isinstance(asked, str) else asked, _names.sought(kind[:-1], defined)
     chosen = {}
     for name in names:
         name = str(name)
-        kept = canonical(name, known)
-        if kept not in known:
+        kept = _names.resolve(kind[:-1], name, defined)
+        if kept is None:
             hint = did_you_mean(name, known) or "Give a dictionary of definitions for one that the catalogue does not have."
             raise FaultlineError(f"Nobody knows a {kind[:-1]} {name!r}.", code=f"unknown_{kind[:-1]}", hint=hint)
         chosen[kept] = known[kept]

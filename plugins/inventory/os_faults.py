@@ -167,7 +167,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible.plugins.loader import connection_loader
 
 from ..module_utils._fault._errors import FaultlineError
-from ..plugin_utils import _catalogue, _config, _model, _ssh
+from ..plugin_utils import _config, _model, _names, _ssh
 from ..plugin_utils._model import group_name
 from ..module_utils._nearest import did_you_mean
 
@@ -272,8 +272,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if not self.get_option("discover"):
             return {}
         spec = {
-            "services": _model.sought(_catalogue.services(), cloud.service_definitions),
-            "containers": _model.sought(_catalogue.containers(), cloud.container_definitions),
+            "services": _names.sought("service", cloud.service_definitions),
+            "containers": _names.sought("container", cloud.container_definitions),
             "networks": networks,
             "iface": cloud.iface,
         }

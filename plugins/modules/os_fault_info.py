@@ -27,8 +27,9 @@ options:
     description: Only faults of this action, as V(freeze).
     type: str
   service:
-    description: Only faults on this service or unit.
-    type: str
+    description: Only faults on this service, unit or container, by any of its names. Several may be given.
+    type: list
+    elements: str
   closed:
     description: Whether to list the faults that are over, too. The last 200 are kept.
     type: bool
@@ -113,7 +114,7 @@ def main():
             "id": {"type": "str"},
             "kind": {"type": "str", "choices": ["command", "container", "network", "node", "power", "service"]},
             "action": {"type": "str"},
-            "service": {"type": "str"},
+            "service": {"type": "list", "elements": "str"},
             "closed": {"type": "bool", "default": True},
         },
         supports_check_mode=True,

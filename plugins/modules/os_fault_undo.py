@@ -28,8 +28,9 @@ options:
     description: All faults of this action, as V(freeze).
     type: str
   service:
-    description: All faults on this service, unit or container.
-    type: str
+    description: All faults on this service, unit or container, by any of its names. Several may be given.
+    type: list
+    elements: str
   all:
     description: All faults, and what bears our name on the host without a journal.
     type: bool
@@ -107,7 +108,7 @@ def main():
             "id": {"type": "str"},
             "kind": {"type": "str", "choices": ["command", "container", "network", "node", "power", "service"]},
             "action": {"type": "str"},
-            "service": {"type": "str"},
+            "service": {"type": "list", "elements": "str"},
             "all": {"type": "bool", "default": False},
         },
         required_one_of=[["id", "kind", "action", "service", "all"]],

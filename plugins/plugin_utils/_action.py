@@ -9,8 +9,9 @@ from __future__ import annotations
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._fault._errors import FaultlineError
-from . import _in_debug
-from ._run import fail, guarded_host
+from . import _in_debug, _names
+from ._model import plain
+from ._run import fail, guarded_host, host_variables
 
 
 class FaultAction(ActionBase):
@@ -39,3 +40,18 @@ class FaultAction(ActionBase):
     def failed(self, result, exc):
         """The result of a task that has raised."""
         return {**result, **fail(exc)}
+
+
+class ByAnyName(FaultAction):
+    """Runs a module that finds faults by the service that they are on."""
+
+    MODULE = ""
+
+    def perform(self, result, task_vars):
+        args, model = plain(self._task.args), host_variables(self, task_vars)
+        said = args.get("service")
+        if said:
+            said = said if isinstance(said, list) else [each.strip() for each in str(said).split(",")]
+            args["service"] = list(dict.fromkeys(name for word in said for name in _names.called(word, model)))
+        return {**result, **self._execute_module(
+            module_name=self.MODULE, module_args=args, task_vars=task_vars, wrap_async=self._task.async_val)}

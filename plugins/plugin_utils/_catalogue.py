@@ -399,19 +399,3 @@ def plain_grep(name):
 def containers():
     """Container name -> definition, in the shape of the cloud model; a fresh copy."""
     return {name: {"driver": "docker_container", "container_name": name} for name in _KOLLA.split()}
-
-
-def canonical(name, known=()):
-    """The name under which a service is kept: what the user defined comes first, then the catalogue, then an alias."""
-    for candidate in (name, name.lower()):
-        if candidate in known or candidate in _SERVICES:
-            return candidate
-    return ALIASES.get(name.lower(), name)
-
-
-def canonical_container(name, known=()):
-    """The name under which a container is kept, by the same rule."""
-    for candidate in (name, name.lower()):
-        if candidate in known or candidate in _KOLLA.split():
-            return candidate
-    return CONTAINER_ALIASES.get(name.lower(), name)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from ..module_utils._fault._errors import FaultlineError
 from ..module_utils._fault._module import CONTAINER_DRIVERS, SERVICE_DRIVERS
 from ..module_utils._nearest import did_you_mean
-from ._catalogue import ALIASES, CONTAINER_ALIASES, containers, services
+from . import _names
+from ._catalogue import ALIASES, containers, services
 
 SERVICE_MODULE = "faultline.openstack.os_service_fault"
 CONTAINER_MODULE = "faultline.openstack.os_container_fault"
@@ -19,17 +20,19 @@ _KEYS = ("driver", "unit", "grep", "port", "start_cmd", "terminate_cmd", "restar
 
 
 def definition_of(service, host_vars):
-    """(canonical name, definition) of a service on a host: what the host is known to have, the configuration file's, the catalogue's;
-    (service, None) when nobody knows it. Names are compared without case."""
+    """(name, definition) of a service on a host: what the host is known to have, the configuration file's, the catalogue's; (service, None) when
+    nobody knows it."""
     # a port of the catalogue is only what is usual; what the service listens on is known on the host
     usual = {name: {key: value for key, value in each.items() if key != "port"} for name, each in services().items()}
-    layers = (host_vars.get("faultline_services"), host_vars.get("faultline_service_definitions"), usual)
-    for wanted in (service.lower(), ALIASES.get(service.lower(), "")):
-        for layer in layers:
-            for name, definition in (layer or {}).items():
-                if wanted and str(name).lower() == wanted:
-                    return str(name), definition
-    return service, None
+    return _definition_of("service", service, host_vars, usual)
+
+
+def _definition_of(kind, word, host_vars, usual):
+    found, configured = (host_vars.get(f"faultline_{kind}{rest}") or {} for rest in ("s", "_definitions"))
+    name = _names.resolve(kind, word, configured, found)
+    if name is None:
+        return word, None
+    return name, next((layer[name] for layer in (found, configured, usual) if layer.get(name) is not None), None)
 
 
 def known_services(host_vars):
@@ -102,16 +105,10 @@ def _engine(definition):
 
 
 def container_definition_of(container, host_vars):
-    """(canonical name, definition) of a container on a host; (container, None) when nobody knows it. Case counts only where two differ in it."""
+    """(name, definition) of a container on a host; (container, None) when nobody knows it."""
     # the catalogue knows names, not engines
     usual = {name: {"container_name": each["container_name"]} for name, each in containers().items()}
-    layers = (host_vars.get("faultline_containers"), host_vars.get("faultline_container_definitions"), usual)
-    for wanted in (container, container.lower(), CONTAINER_ALIASES.get(container.lower(), "")):
-        for layer in layers:
-            for name, definition in (layer or {}).items():
-                if wanted and wanted in (str(name), str(name).lower()):
-                    return str(name), definition
-    return container, None
+    return _definition_of("container", container, host_vars, usual)
 
 
 def fill_container(args, host_vars):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 
-from . import _catalogue, _config
+from . import _catalogue, _config, _names
 from ..module_utils._fault._module import CONTAINER_DRIVERS
 from ._model import plain
 
@@ -227,7 +227,7 @@ def _found_entry(kind, name, definition):
     if driver in ("system_service", "linux_service"):
         key = {"system_service": "service_name"}.get(driver, driver)
         # With a unit the pattern is for os-faults alone, and `grep` knows less than Python.
-        grep = _catalogue.plain_grep(name) or args["grep"] or definition["unit"][0]
+        grep = _catalogue.plain_grep(_names.entry("service", name, definition)) or args["grep"] or definition["unit"][0]
         args = {key: definition["unit"][0], "grep": grep}
     else:
         keys = ("start_cmd", "terminate_cmd", "restart_cmd", "salt_service", "pcs_service", "linux_service")

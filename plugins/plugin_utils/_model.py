@@ -29,15 +29,6 @@ def merge_definitions(*layers):
     return merged
 
 
-def sought(catalogue, defined=None):
-    """What a look at a host seeks: all of the catalogue, and what the user defined before it.
-
-    A port of the catalogue is only what is usual; what a service listens on is known on its host.
-    """
-    usual = {name: {key: value for key, value in each.items() if key != "port"} for name, each in catalogue.items()}
-    return merge_definitions(usual, defined)
-
-
 def plain(value):
     """Plain Python data of what Ansible has tagged, vaulted text included."""
     if isinstance(value, Mapping):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from ..module_utils._fault._errors import FaultlineError
 from ..module_utils._fault._module import ports
 from ..module_utils._nearest import nearest
-from . import _catalogue, _select
+from . import _catalogue, _names, _select
 from ._fill import definition_of
 from ._model import group_name
 from ._run import MODEL
@@ -140,6 +140,16 @@ class Cloud:
         slugs = {group_name(kind, name) for name in (*found, *self.builtin(kind))}
         own = [group for group in self.groups if group.startswith(f"{kind}_") and group not in slugs]
         return [*found, *(group.removeprefix(f"{kind}_") for group in own)]
+
+    def meant(self, kind, word):
+        """The known name that a word means, or None; FaultlineError when it may mean several."""
+        configured, known = {}, dict.fromkeys(self.names(kind))
+        if kind == "network":
+            known.update(self.builtin(kind))
+        for host in self.groups["all"]:
+            configured.update(self.var(host, f"faultline_{kind}_definitions") or {})
+            known.update(self.var(host, f"faultline_{kind}s") or {})
+        return _names.resolve(kind, word, configured, known)
 
     def definitions(self, host):
         """What _fill.py needs to know of a host."""
@@ -282,7 +292,9 @@ class _Planner:
 
     def doors(self, service, host, word):
         """protocol and port of a service, as the configuration says them, or as is usual."""
-        told = (definition_of(service, self.cloud.definitions(host))[1] or {}).get("port") or _catalogue.services().get(service, {}).get("port")
+        name, definition = definition_of(service, self.cloud.definitions(host))
+        usual = _catalogue.services().get(_names.entry("service", name, definition), {})
+        told = (definition or {}).get("port") or usual.get("port")
         pairs = ports(told)
         if not pairs:
             raise self.error(
@@ -315,18 +327,15 @@ class _Planner:
 
     def name(self, kind, word):
         """The known name that a word means; upper and lower case are alike unless two names differ in nothing else."""
-        builtin = self.cloud.builtin(kind)
-        if word in builtin:
-            return word
+        try:
+            found = self.cloud.meant(kind, word)
+        except FaultlineError as exc:
+            candidates = exc.details["candidates"]
+            raise self.error(exc.message, word, exc.code, expected=candidates) from None
+        if found is not None:
+            return found
         own = self.cloud.names(kind)
-        known = list(dict.fromkeys([*own, *builtin]))
-        found = [word] if word in known else [name for name in known if name.lower() == word.lower()]
-        if not found:
-            found = [n for n in (self.alias(kind, word),) if n in known]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise self.error(f"{word} may mean {' or '.join(sorted(found))}.", word, f"ambiguous_{kind}", expected=sorted(found))
+        known = list(dict.fromkeys([*own, *self.cloud.builtin(kind)]))
         raise self.error(
             f"Unknown {kind} {word!r}.", word, f"unknown_{kind}", [f"the name of a {kind}"], nearest(word, known), self.all_names(own)
         )
@@ -334,10 +343,6 @@ class _Planner:
     @staticmethod
     def all_names(known):
         return f"This cloud has: {', '.join(sorted(set(known)))}." if 0 < len(known) <= 20 else ""
-
-    @staticmethod
-    def alias(kind, word):
-        return {"service": _catalogue.canonical, "container": _catalogue.canonical_container}.get(kind, lambda name: name)(word)
 
     def host(self, word):
         """The inventory's name of a node: by that name, its fqdn or its address."""

@@ -11,6 +11,7 @@ import ipaddress
 import re
 
 from . import _catalogue
+from . import _names as _names_of
 from ._router_hosts import node as node_of
 
 _SERVICE, _CONTAINER, _NETIFACE = (f"faultline.openstack.{name}" for name in ("os_service_fault", "os_container_fault", "os_netiface"))
@@ -59,9 +60,7 @@ def matters(module, args, router):
 
 
 def _names():
-    known = _catalogue.services()
-    return {_plain(each) for name in SERVICES for each in (name, *known[name]["unit"])} | {
-        alias for alias, name in _catalogue.ALIASES.items() if name in SERVICES}
+    return {_plain(each) for name in SERVICES for each in _names_of.words("service", name)}
 
 
 def _containers():
@@ -70,7 +69,7 @@ def _containers():
 
 
 def _plain(unit):
-    return str(unit).lower().removeprefix("devstack@").removesuffix(".service")
+    return _names_of.unit(unit).removeprefix("devstack@")
 
 
 def _listed(value):

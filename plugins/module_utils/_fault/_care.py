@@ -20,10 +20,16 @@ _SHOWN = (
 )
 
 
+def _plain(name):
+    """A name as people say it: of a unit without its type, whatever its case."""
+    name = str(name).lower()
+    return name[:-len(".service")] if name.endswith(".service") else name
+
+
 def _matches(record, fault_id=None, kind=None, action=None, subject=None):
     return (
         (fault_id is None or record["id"] == fault_id) and (kind is None or record["kind"] == kind)
-        and (action is None or record["action"] == action) and (subject is None or subject in record["names"])
+        and (action is None or record["action"] == action) and (not subject or set(map(_plain, subject)) & set(map(_plain, record["names"])))
     )
 
 

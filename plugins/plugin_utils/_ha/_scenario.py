@@ -17,7 +17,6 @@ from ...module_utils._fault import _module, _net_options, _node_faults, _power_f
 from ...module_utils._fault._errors import FaultlineError
 from ...module_utils._ha._cloud_state import EXPECTED
 from .. import _config
-from .._catalogue import canonical
 from ...module_utils._check import below, kind_of, listed, problem, refuse
 from .._files import text_of
 from .._model import plain
@@ -392,9 +391,12 @@ class _Checks:
         return said, args.get("action") not in NO_UNDO
 
     def service(self, name, path):
-        known = {*self.cloud.names("service"), *self.cloud.builtin("service")}
-        if not {name.lower(), canonical(name).lower()} & {each.lower() for each in known}:
-            self.problem(path, f"'{name}'", "the name of a service of this cloud", did_you_mean(name, known, 1))
+        try:
+            if self.cloud.meant("service", name) is None:
+                known = {*self.cloud.names("service"), *self.cloud.builtin("service")}
+                self.problem(path, f"'{name}'", "the name of a service of this cloud", did_you_mean(name, known, 1))
+        except FaultlineError as exc:
+            self.problem(path, f"'{name}'", listed(exc.details["candidates"], "or"))
 
     def _command(self, disruption, path):
         down_check = disruption["down_check"] or {}

@@ -255,6 +255,13 @@ def test_what_the_file_says_is_taken_as_it_is(inventory, asked):
     assert "nova-api" not in variables(found, "ctl1")["faultline_services"]
 
 
+def test_a_service_that_the_file_calls_otherwise_is_looked_for_under_that_name_only(inventory, asked):
+    inventory(DISCOVER + UNMAPPED.replace("nova-api:", "mariadb:").replace("nova_api:", "mysql:"), "a.yml")
+    (question,) = asked
+    assert "mariadb" in question["spec"]["services"] and "mysql" not in question["spec"]["services"]
+    assert "mysql" in question["spec"]["containers"] and "mariadb" not in question["spec"]["containers"]
+
+
 def test_the_environment_can_ask(inventory, asked, monkeypatch):
     monkeypatch.setenv("FAULTLINE_DISCOVER", "true")
     monkeypatch.setenv("ANSIBLE_SSH_COMMON_ARGS", "-o Foo=bar")

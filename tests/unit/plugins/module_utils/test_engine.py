@@ -234,6 +234,15 @@ def test_a_fault_that_something_else_ended_early_is_told(monkeypatch, early):
 
 
 @needs_root
+@pytest.mark.parametrize("words, found", [(["The World"], True), (["x", "a-world.service"], True), (["A-World"], True), (["other"], False)])
+def test_a_fault_is_found_by_any_name_of_its_subject(monkeypatch, words, found):
+    monkeypatch.setattr(Break, "names", ("a-world.service",))
+    fault_id = _engine.perform(Break(), duration=300)["fault"]["id"]
+    assert [record["id"] for record in _care.info(subject=words)["open"]] == ([fault_id] if found else [])
+    assert _care.undo(subject=words)["undone"] == ([fault_id] if found else [])
+
+
+@needs_root
 def test_the_sweeper_undoes_only_what_an_earlier_boot_left(monkeypatch):
     old = _engine.perform(Break(), duration=300)["fault"]["id"]
     assert _runner.sweep() == 0 and World.broken

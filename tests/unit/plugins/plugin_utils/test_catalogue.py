@@ -12,7 +12,7 @@ import re
 import pytest
 
 from ansible_collections.faultline.openstack.plugins.plugin_utils import _catalogue
-from ansible_collections.faultline.openstack.plugins.plugin_utils._model import group_name, merge_definitions, plain, sought
+from ansible_collections.faultline.openstack.plugins.plugin_utils._model import group_name, merge_definitions, plain
 from ansible_collections.faultline.openstack.plugins.module_utils._nearest import did_you_mean, nearest
 
 SERVICES = _catalogue.services()
@@ -156,18 +156,6 @@ def test_every_pattern_for_grep_is_a_basic_one():
     assert _catalogue.plain_grep("our-own") == ""
 
 
-@pytest.mark.parametrize(
-    ("word", "name"),
-    [("mariadb", "mysql"), ("MySQL", "mysql"), ("Keystone", "keystone"), ("neutron-metadata-agent", "neutron-meta-agent"), ("x", "x")],
-)
-def test_what_people_also_say(word, name):
-    assert _catalogue.canonical(word) == name
-
-
-def test_what_the_user_defined_comes_before_an_alias():
-    assert _catalogue.canonical("mariadb", {"mariadb": {}}) == "mariadb"
-
-
 def test_aliases_lead_to_services():
     assert set(_catalogue.ALIASES.values()) <= set(SERVICES)
     assert not set(_catalogue.ALIASES) & set(SERVICES)
@@ -185,11 +173,6 @@ def test_the_name_of_a_group(name, group):
 def test_a_definition_is_replaced_as_a_whole():
     merged = merge_definitions({"a": {"unit": ["x"], "grep": "x"}, "b": {}}, {"a": {"grep": "y"}}, None)
     assert merged == {"a": {"grep": "y"}, "b": {}}
-
-
-def test_what_is_sought_has_the_users_ports_only():
-    found = sought({"a": {"unit": ["a"], "port": ["tcp", 1]}, "b": {"port": ["tcp", 2]}}, {"b": {"port": ["tcp", 3]}})
-    assert found == {"a": {"unit": ["a"]}, "b": {"port": ["tcp", 3]}}
 
 
 def test_plain_data_is_plain():

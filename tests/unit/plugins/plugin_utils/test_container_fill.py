@@ -63,3 +63,11 @@ def test_what_is_handed_over_is_what_containers_have_options_for():
 
 def test_other_modules_keep_their_options():
     assert fill("faultline.openstack.os_power", {"action": "reset"}, {}) == ("faultline.openstack.os_power", {"action": "reset"})
+
+
+@pytest.mark.parametrize("word", ["mysql", "MariaDB", "galera", "mysqld.service"])
+def test_a_service_of_the_user_s_own_under_any_of_its_names(word):
+    known = {"faultline_service_definitions": {"mariadb": {"driver": "system_service", "unit": ["mariadb"], "grep": "his"}}}
+    module, args = fill(SERVICE_MODULE, {"service": word, "action": "kill"}, known)
+    assert module == SERVICE_MODULE
+    assert args == {"service": "mariadb", "action": "kill", "driver": "system_service", "unit": ["mariadb"], "grep": "his"}

@@ -109,6 +109,11 @@ def test_the_units_of_a_service_in_several_parts_are_kept():
     assert _config.parse(written).service_definitions["neutron-server"]["unit"] == units
 
 
+def test_the_pattern_for_grep_of_a_service_that_the_user_calls_otherwise():
+    written = _found.config([node(1, {"db": {"driver": "system_service", "unit": ["mariadb"], "grep": "(^|/)(mysqld|mariadbd)( |$)"}})])
+    assert written["services"]["db"]["args"] == {"service_name": "mariadb", "grep": "m[ay][rs][iq][al]d"}
+
+
 def test_what_was_found_once_is_found_again():
     """The file that was written, read and looked at again, gives the same file."""
     nodes = [node(1, {"mysql": UNIT}), node(2)]

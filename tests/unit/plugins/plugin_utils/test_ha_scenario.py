@@ -46,6 +46,16 @@ def problems(known=True, folder=None, **keys):
     return caught.value.details["problems"]
 
 
+def test_a_service_is_known_by_any_of_its_names_and_one_that_may_be_two_is_refused():
+    one = {"disruptions": [{"module": "os_service_fault", "hosts": ["ctl1"], "args": {"service": "mysql", "action": "kill"}}]}
+    own = cloud()
+    own.groups["service_mariadb"] = ["ctl1"]
+    assert _scenario.load(one, own).scenario["disruptions"]
+    own.groups["service_galera"] = ["ctl1"]
+    with pytest.raises(FaultlineError, match="found 'mysql', expected galera or mariadb"):
+        _scenario.load(one, own)
+
+
 def monitor(**keys):
     return loaded(monitors=[keys]).scenario["monitors"][0]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
 from ansible_collections.faultline.openstack.plugins.plugin_utils import _plan
+from ansible_collections.faultline.openstack.plugins.plugin_utils._model import group_name
 from ansible_collections.faultline.openstack.plugins.plugin_utils._plan import Cloud, PlanError, plan
 from ansible_collections.faultline.openstack.plugins.plugin_utils._sentence import SentenceError, parse
 from hypothesis import given
@@ -95,6 +96,44 @@ def test_targets(text, targets):
 def test_module_and_arguments(text, module, args, undo):
     made = planned(text)
     assert (made.module, made.args, made.undo) == (f"faultline.openstack.{module}", args, undo)
+
+
+def of_ones_own(name, definition=None, **more):
+    """A cloud in whose configuration file somebody has a service under a name of his own; its hosts are told there, and nobody has looked further."""
+    definition = definition or {"driver": "system_service", "unit": ["mariadb"]}
+    hostvars = {host: {
+        "faultline_service_definitions": {name: definition, **more}, "faultline_services": {name: definition} if host in CONTROLLERS else {},
+        "faultline_networks": {"management": {"address": f"10.0.0.{number}"}},
+    } for number, host in enumerate(HOSTS)}
+    return Cloud({"all": list(HOSTS), "ungrouped": [], group_name("service", name): CONTROLLERS, "service_nova_compute": COMPUTES}, hostvars)
+
+
+@pytest.mark.parametrize("word", ["mysql", "mariadb", "MariaDB", "galera", "mysqld", "mariadb.service"])
+@pytest.mark.parametrize("name", ["mariadb", "db"])
+def test_a_service_of_ones_own_is_found_by_any_of_its_names(name, word):
+    made = planned(f"kill {word} service", of_ones_own(name))
+    assert made.targets == CONTROLLERS and made.args == {"service": name, "action": "kill"}
+    assert planned(f"reboot one node with {word}", of_ones_own(name)).candidates == CONTROLLERS
+
+
+def test_a_service_of_ones_own_that_the_catalogue_calls_by_an_alias():
+    assert planned("kill mariadb service", of_ones_own("mysql")).args["service"] == "mysql"
+
+
+def test_a_service_of_ones_own_has_the_usual_port_where_nobody_says_another():
+    made = planned("unplug mysql service ingress from nova-compute service", of_ones_own("mariadb"))
+    assert made.args["label"] == "mariadb ingress from nova-compute" and made.args_of("ctl1")["port"] == [3306]
+
+
+def test_a_word_for_two_services_of_ones_own_is_refused_and_names_both():
+    with pytest.raises(PlanError, match="mysql may mean galera or mariadb") as caught:
+        planned("kill mysql service", of_ones_own("mariadb", galera={"unit": ["galera"]}))
+    assert caught.value.code == "ambiguous_service" and caught.value.expected == ["galera", "mariadb"] and caught.value.column == 6
+
+
+def test_the_network_that_every_host_is_on_is_known_without_a_word_of_anybody():
+    cloud = Cloud({"all": ["ctl1"], "ungrouped": []}, {"ctl1": {}})
+    assert planned("disconnect Management network on ctl1 node for 5 seconds", cloud, among=["ctl1"]).args["network"] == "management"
 
 
 def test_network_names_come_from_the_hosts():
