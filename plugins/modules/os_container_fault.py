@@ -55,6 +55,8 @@ options:
     description:
       - Port for V(unplug), as V([tcp, 3306]), V(tcp/3306), V(3306), or a list of these. The port inside the container, where it has a
         network of its own.
+      - With V(ingress) or V(egress) as a third element, as V([tcp, 3306, ingress]), as os-faults has it, only packets that come in for the port, or
+        only those that go out from it, are dropped. V(plug) gives back whatever V(unplug) has cut.
       - The ports that its processes listen on by default.
     type: raw
   signal:
@@ -241,7 +243,7 @@ class ContainerFaultModule:
 
     def run(self):
         params = self.params
-        ports = _module.ports(params["port"])
+        ports = _module.ways(params["port"])
         container = _containers.Container(params["container"], {"driver": params["driver"], "service": params["service"]})
         container.find()
         fault = _service_faults.make(

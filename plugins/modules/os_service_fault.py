@@ -71,6 +71,8 @@ options:
   port:
     description:
       - Port for V(unplug), as V([tcp, 3306]), V(tcp/3306), V(3306), or a list of these.
+      - With V(ingress) or V(egress) as a third element, as V([tcp, 3306, ingress]), as os-faults has it, only packets that come in for the port, or
+        only those that go out from it, are dropped. V(plug) gives back whatever V(unplug) has cut.
       - The ports that the service listens on by default.
     type: raw
   start_cmd:
@@ -261,7 +263,7 @@ class ServiceFaultModule:
     def run(self):
         params = self.params
         definition = {key: params[key] for key in _module.DEFINITION if params[key]}
-        ports = _module.ports(params["port"])
+        ports = _module.ways(params["port"])
         service = _services.service(params["service"], params["driver"], definition)
         fault = _service_faults.make(
             params["action"], service, ports, _module.signal_number(params["signal"]), params["recovery_timeout"],

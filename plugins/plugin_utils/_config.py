@@ -139,7 +139,7 @@ _FILE = Text("the path of a file")
 class _Port:
     """[tcp, 3306], [tcp, 3306, ingress], or a list of such."""
 
-    meaning = "a pair such as [tcp, 3306]"
+    meaning = "a pair such as [tcp, 3306], or with a direction, ingress or egress: [tcp, 3306, ingress]"
 
     def check(self, value, path, problems):
         if isinstance(value, list) and value and all(isinstance(item, list) for item in value):
@@ -496,13 +496,8 @@ def service_definition(driver, args, units=None):
     ports = args.pop("port", None)
     definition.update(args)
     if ports:
-        single = not isinstance(ports[0], list)
-        pairs = [ports] if single else ports
-        ways = sorted({pair[2] for pair in pairs if len(pair) > 2})
-        pairs = [pair[:2] for pair in pairs]
-        definition["port"] = pairs[0] if single else pairs
-        if len(ways) == 1:
-            definition["direction"] = ways[0]
+        # with its direction, where it has one
+        definition["port"] = ports
     return definition
 
 

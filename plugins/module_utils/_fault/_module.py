@@ -14,6 +14,8 @@ SERVICE_ACTIONS = ("start", "terminate", "restart", "kill", "freeze", "unfreeze"
 SERVICE_DRIVERS = ("system_service", "process", "linux_service", "pcs_service", "pcs_or_linux_service", "salt_service")
 # what a definition says of how a service is found and run
 DEFINITION = ("unit", "grep", "start_cmd", "terminate_cmd", "restart_cmd", "pcs_service", "salt_service")
+# of the packets of a port, as os-faults calls them
+WAYS = ("ingress", "egress")
 # signals that no process survives unless it asks to
 DEADLY = ("KILL", "TERM", "INT", "QUIT", "ABRT", "SEGV", "BUS")
 CONTAINER_ACTIONS = ("start", "terminate", "restart", "kill", "freeze", "unfreeze", "unplug", "plug")
@@ -64,29 +66,35 @@ def container_arguments():
     )
 
 
-def ports(value):
-    """[(protocol, number)] of what a port option may be: [tcp, 3306], a list of such pairs, tcp/3306 or 3306."""
+def ways(value):
+    """[(protocol, number, way)] of what a port option may be: [tcp, 3306], [tcp, 3306, ingress], a list of such, tcp/3306 or 3306.
+
+    way: what is meant of the packets: those that come in for the port (ingress), those that go out from it (egress), or both.
+    """
     if value in (None, "", []):
         return []
-    pairs = [value]
-    if isinstance(value, (list, tuple)) and not _is_pair(value):
-        pairs = value
+    one = not isinstance(value, (list, tuple)) or _is_one(value)
     found = []
-    for pair in pairs:
-        words = pair if isinstance(pair, (list, tuple)) else str(pair).split("/")
-        words = list(words) if len(words) == 2 else ["tcp"] + list(words)
-        protocol, number = str(words[0]).lower(), str(words[-1])
-        if len(words) != 2 or protocol not in ("tcp", "udp") or not number.isdecimal() or not 0 < int(number) < 65536:
+    for each in [value] if one else value:
+        words = [str(word).lower() for word in (each if isinstance(each, (list, tuple)) else str(each).split("/"))]
+        protocol, number, way = (["tcp"] + words if len(words) == 1 else words) + ["both"] if len(words) < 3 else words[:3]
+        good = len(words) < 4 and protocol in ("tcp", "udp") and number.isdecimal() and 0 < int(number) < 65536
+        if not good or way not in WAYS + ("both",):
             raise FaultlineError(
-                "port is %r; it must be a protocol and a number." % (value,), code="bad_port",
-                hint="For example [tcp, 3306], tcp/3306, or a list of such pairs.",
+                "port is %r; it must be a protocol and a number, and may have a direction." % (value,), code="bad_port",
+                hint="For example [tcp, 3306], [tcp, 3306, ingress], tcp/3306, or a list of such.",
             )
-        found.append((protocol, int(number)))
+        found.append((protocol, int(number), way))
     return found
 
 
-def _is_pair(value):
-    return len(value) == 2 and str(value[0]).lower() in ("tcp", "udp") and not isinstance(value[1], (list, tuple))
+def ports(value):
+    """[(protocol, number)] of the same, whatever the way."""
+    return list(dict.fromkeys((protocol, number) for protocol, number, _way in ways(value)))
+
+
+def _is_one(value):
+    return len(value) in (2, 3) and str(value[0]).lower() in ("tcp", "udp") and not isinstance(value[1], (list, tuple))
 
 
 def signal_number(name):

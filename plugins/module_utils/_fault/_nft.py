@@ -38,12 +38,15 @@ def require():
 
 
 def cut_ports(table, doors, inside=()):
-    """Drop all packets to and from local ports. doors: (protocol, number, address), address None for all of IPv4 and IPv6."""
+    """Drop packets to and from local ports. doors: (protocol, number, way, address); way: ingress (to), egress (from) or both; address: None
+    for all of IPv4 and IPv6."""
     lines = ["table inet %s {" % table]
-    for hook, side in (("input", "d"), ("output", "s")):
+    for hook, side, other in (("input", "d", "egress"), ("output", "s", "ingress")):
         lines.append("  chain %s {" % hook)
         lines.append("    type filter hook %s priority %d; policy accept;" % (hook, _PRIORITY))
-        for protocol, number, address in doors:
+        for protocol, number, way, address in doors:
+            if way == other:
+                continue
             only = "" if address is None else "%s %saddr %s " % ("ip6" if ":" in address else "ip", side, address)
             lines.append("    %s%s %sport %d counter drop" % (only, protocol, side, number))
         lines.append("  }")

@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import select
 import socket
+import struct
 import time
 
 _GONE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+# where nobody listens
+_DISCARD = 9
 _LOOPBACK = {"0.0.0.0": ["127.0.0.1"], "::": ["127.0.0.1", "::1"]}
 
 
@@ -55,10 +59,20 @@ def ask(pairs, timeout):
     return answers
 
 
-def send_datagrams(ports):
-    """One empty datagram to each UDP port of this host, for the counters of those who drop them."""
-    for protocol, number in ports:
-        if protocol == "udp":
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
-                channel.setblocking(False)
-                channel.sendto(b"", ("127.0.0.1", number))
+def knock(doors):
+    """One empty datagram through each UDP door of this host, for the counters of those who drop them: to it, or, where only what goes out from it
+    is dropped, from it. doors: (protocol, number, way, address or None)."""
+    for protocol, number, way, address in doors:
+        if protocol != "udp":
+            continue
+        address = address or "127.0.0.1"
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        # its own socket has the port, so a raw one speaks for it
+        kind, number_of = (socket.SOCK_RAW, socket.IPPROTO_UDP) if way == "egress" else (socket.SOCK_DGRAM, 0)
+        with contextlib.suppress(OSError), socket.socket(family, kind, number_of) as channel:
+            channel.setblocking(False)
+            if way == "egress":
+                channel.bind((address, 0))
+                channel.sendto(struct.pack("!HHHH", number, _DISCARD, 8, 0), (address, 0))
+            else:
+                channel.sendto(b"", (address, number))

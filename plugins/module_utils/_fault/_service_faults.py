@@ -19,6 +19,8 @@ _SETTLE = 300
 _IGNORED = 30
 # seconds for which a port has to stay silent
 _SILENCE = 0.4
+# which packets are dropped, in words
+_PACKETS = {"both": "to and from", "ingress": "to", "egress": "from"}
 _PROTECTED_UNITS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
 
 
@@ -316,7 +318,7 @@ class Freeze(ServiceFault):
 
 
 class Unplug(ServiceFault):
-    """Cut a service's ports off, both ways, established connections too."""
+    """Cut a service's ports off, both ways or one, established connections too. ports: (protocol, number, way), or none for those it listens on."""
 
     action = "unplug"
     reversible = True
@@ -331,7 +333,9 @@ class Unplug(ServiceFault):
         super().resolve()
         self._locate()
         self.sockets = _proc.listening(self.processes)
-        self.ports = self.given or sorted({(s.protocol, s.port) for s in self.sockets if s.protocol == "tcp" or s.port < _ephemeral()})
+        heard = sorted({(s.protocol, s.port) for s in self.sockets if s.protocol == "tcp" or s.port < _ephemeral()})
+        self.ways = self.given or [(protocol, number, "both") for protocol, number in heard]
+        self.ports = list(dict.fromkeys((protocol, number) for protocol, number, _way in self.ways))
         if not self.ports:
             why = "its sockets cannot be seen without CAP_SYS_PTRACE" if _proc.hidden(self.processes) else "it listens on no port of this host"
             raise FaultlineError(
@@ -340,7 +344,7 @@ class Unplug(ServiceFault):
             )
         _nft.require()
         self.pairs = _reach.endpoints(self.sockets, self.ports)
-        self.doors = [(protocol, number, address) for protocol, number in self.ports for address in self._addresses(protocol, number)]
+        self.doors = [(protocol, number, way, address) for protocol, number, way in self.ways for address in self._addresses(protocol, number)]
 
     def _locate(self):
         """Find out where the ports are: on this host."""
@@ -368,10 +372,15 @@ class Unplug(ServiceFault):
         return [process for process in map(_proc.lookup, _proc.every()) if process and process.comm == "sshd"]
 
     def targets(self):
-        return [dict(self.service.target(), ports=["%s %d" % port for port in self.ports])]
+        return [dict(self.service.target(), ports=self._named())]
+
+    def _named(self):
+        """The ports in words, with the way where it is one alone."""
+        return ["%s %d%s" % (protocol, number, "" if way == "both" else " " + way) for protocol, number, way in self.ways]
 
     def plan(self):
-        return ["drop all packets to and from %s" % _words("%s %d" % port for port in self.ports)]
+        meant = {way: _words("%s %d" % way_of[:2] for way_of in self.ways if way_of[2] == way) for way in _PACKETS}
+        return ["drop all packets %s %s" % (_PACKETS[way], meant[way]) for way in sorted(meant) if meant[way]]
 
     def steps(self, fault_id):
         return [_service_steps.DeleteTable.make(_nft.table_name(fault_id))]
@@ -384,7 +393,7 @@ class Unplug(ServiceFault):
         return _reach.ask(self.pairs, _SILENCE)
 
     def _knock(self):
-        _reach.send_datagrams(self.ports)
+        _reach.knock(self.doors)
 
     def prove(self, record):
         table = _nft.table_name(record["id"])
@@ -400,7 +409,7 @@ class Unplug(ServiceFault):
                     self.subject, "it still answers at " + _words(heard) if heard else "our rules have not met a packet"),
                 code="unproven", hint="Look at: nft list table inet %s" % table,
             )
-        self.done = "%s cut off" % _words("%s %d" % port for port in self.ports)
+        self.done = "%s cut off" % _words(self._named())
         return {
             "table": table, "dropped_packets": dropped, "answers_before": self.answers_before, "answers": answers,
             "shared_with": shared,

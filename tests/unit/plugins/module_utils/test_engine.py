@@ -384,7 +384,30 @@ def test_ports_in_all_their_forms(value, pairs):
     assert _module.ports(value) == pairs
 
 
-@pytest.mark.parametrize("value", ["http", "\u00b2", ["tcp", "http"], 0, 65536, ["icmp", 1], "tcp/1/2", [["tcp"]], -5])
+@pytest.mark.parametrize(("value", "found"), [
+    (["tcp", 3306, "ingress"], [("tcp", 3306, "ingress")]), (["UDP", "53", "Egress"], [("udp", 53, "egress")]),
+    ("tcp/3306/egress", [("tcp", 3306, "egress")]), (["tcp", 3306], [("tcp", 3306, "both")]), (5000, [("tcp", 5000, "both")]), (None, []),
+    ([5000, 5001, 5002], [("tcp", port, "both") for port in (5000, 5001, 5002)]),
+    ([["tcp", 1, "ingress"], ["tcp", 1, "egress"], "udp/2"], [("tcp", 1, "ingress"), ("tcp", 1, "egress"), ("udp", 2, "both")]),
+])
+def test_ports_with_their_direction(value, found):
+    assert _module.ways(value) == found
+    assert _module.ports(value) == list(dict.fromkeys(each[:2] for each in found))
+
+
+def test_only_the_packets_of_the_direction_are_dropped(monkeypatch):
+    monkeypatch.setattr(_nft, "run", lambda argv, stdin: None)
+    rules = _nft.cut_ports("faultline_x", [("tcp", 1, "ingress", None), ("udp", 2, "egress", "10.0.0.1"), ("tcp", 3, "both", "::1")])
+    hooks = {hook: [line.strip() for line in rules.split("chain %s {" % hook)[1].split("}")[0].splitlines()[2:-1]] for hook in ("input", "output")}
+    assert hooks == {
+        "input": ["tcp dport 1 counter drop", "ip6 daddr ::1 tcp dport 3 counter drop"],
+        "output": ["ip saddr 10.0.0.1 udp sport 2 counter drop", "ip6 saddr ::1 tcp sport 3 counter drop"],
+    }
+
+
+@pytest.mark.parametrize("value", [
+    ["tcp", 1, "in"], ["tcp", 1, "ingress", 2], "tcp/1/both/2", [["tcp", 1, "up"]],
+    "http", "\u00b2", ["tcp", "http"], 0, 65536, ["icmp", 1], "tcp/1/2", [["tcp"]], -5])
 def test_a_port_that_is_none_is_refused(value):
     with pytest.raises(FaultlineError) as caught:
         _module.ports(value)

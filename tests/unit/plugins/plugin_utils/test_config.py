@@ -81,7 +81,7 @@ def test_a_universal_file():
         "nova-api": {"driver": "system_service", "unit": ["devstack@n-api"], "grep": "nova-api", "port": ["tcp", 8774]},
         "app": {
             "driver": "process", "grep": "my_app", "start_cmd": "/bin/app", "terminate_cmd": "/bin/stop",
-            "restart_cmd": "/bin/again", "port": ["udp", 53], "direction": "egress",
+            "restart_cmd": "/bin/again", "port": ["udp", 53, "egress"],
         },
     }
     assert cloud.services["nova-api"].hosts == ["ctl1.example.org", "10.0.0.12"]
@@ -217,6 +217,10 @@ ONE = "cloud_management: {driver: universal}\nnode_discover: {driver: node_list,
         (
             ONE % "" + "services: {a: {driver: process, args: {grep: a, port: [tcp, 70000]}}}",
             ["services.a.args.port: found ['tcp', 70000], expected a pair such as [tcp, 3306]"],
+        ),
+        (
+            ONE % "" + "services: {a: {driver: process, args: {grep: a, port: [tcp, 7000, inbound]}}}",
+            ["services.a.args.port: found ['tcp', 7000, 'inbound'], expected a pair such as [tcp, 3306], or with a direction, ingress or egress"],
         ),
         (
             ONE % "" + "services: {a: {driver: system_service, args: {servicename: x, grep: a}}}",
