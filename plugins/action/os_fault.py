@@ -57,6 +57,8 @@ class ActionModule(FaultAction):
         left = "".join(f"; {_plan.spared_words(each)}" for each in told["left_alone"])
         if check:
             undo = {"state": "planned", "steps": [plan["undo"]]}
+            steps = f"{module.rpartition('.')[2]} {' '.join(f'{name}={value}' for name, value in sorted(told['steps'][0]['args'].items()))}"
+            told["diff"] = {"before": f"{me}: untouched\n", "after": f"{me}: {args['do']}\n{me}: {steps}\n{me}: undo: {plan['undo']}\n"}
             return {**told, "changed": True, "msg": f"Would {args['do']}, here on {me}; undo: {plan['undo']}{left}.", "undo": undo}
         done = execute(self, module, told["steps"][0]["args"], task_vars)
         return {**done, **told, **({"msg": done["msg"] + left} if left and not done.get("failed") and done.get("msg") else {})}

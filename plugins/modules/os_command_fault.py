@@ -62,7 +62,7 @@ attributes:
   check_mode:
     support: full
   diff_mode:
-    support: none
+    support: full
   idempotent:
     support: none
 extends_documentation_fragment:

@@ -333,7 +333,7 @@ class NetifaceModule:
             fault, params["duration"], params["wait"], params["wait_timeout"], self.module.check_mode, fire_in=fault.fire_in, at=params["at"])
         if "fires_at" in result:
             # the controller sees to the rest: see plugins/action/os_netiface.py
-            result.update(fires_in=fault.fire_in, diff={"before": fault.before(), "after": fault.after()})
+            result.update(fires_in=fault.fire_in, diff=_engine.diff(fault, fault.after()))
         return result
 
 

@@ -59,7 +59,7 @@ def see_it_healed(action, result, task_vars, fire_in, grace):
             code="not_held", details=result, hint="It is undone and nothing is left; but what you saw meanwhile proves little.",
         )
     result["msg"] = "%s: %s, undone at %s, back after %g s, nothing left behind" % (
-        fault["subject"], result["diff"]["after"], record["undone_at"], result["away"])
+        fault["subject"], result["diff"]["after"].rstrip("\n"), record["undone_at"], result["away"])
 
 
 def _known(result, record):

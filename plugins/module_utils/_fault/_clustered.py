@@ -22,6 +22,9 @@ class KeepOff(_service_faults.Terminate):
         super().guard()
         self.service.obeyed()
 
+    def _will(self):
+        return "kept off %s by Pacemaker" % self.service.node
+
     def plan(self):
         return ["constrain %s to run anywhere but on %s" % (self.service.resource, self.service.node)]
 

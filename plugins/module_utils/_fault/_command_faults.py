@@ -74,6 +74,10 @@ class CommandFault(_engine.Fault):
     def plan(self):
         return ["run %s" % self.words["down"]]
 
+    def before(self):
+        # which resolve() has seen
+        return "%s: up, as its check says" % self.subject if self.up_check else ""
+
     def after(self):
         return self.done
 

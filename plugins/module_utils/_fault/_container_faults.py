@@ -86,6 +86,9 @@ class Kill(_Back, _service_faults.Kill):
                 hint="Nothing was touched. unfreeze it first, or terminate it.",
             )
 
+    def _will(self):
+        return "%s, the main process, killed by %s" % (self.main, signal.Signals(self.number).name)
+
     def plan(self):
         return ["send %s to %s, the main process" % (signal.Signals(self.number).name, self.main)]
 
@@ -153,6 +156,9 @@ class Freeze(_OfContainer, _service_faults.ServiceFault):
                 "%s is paused already, and not by us." % self.subject, code="already_stopped",
                 hint="Nothing was touched. unfreeze lets it continue.",
             )
+
+    def _will(self):
+        return "paused, %s frozen" % _words(self.processes)
 
     def plan(self):
         return ["pause the container %s: %s" % (self.subject, _words(self.processes))]

@@ -63,6 +63,10 @@ class Fault:
         """What that state will be, or is, in words."""
         return ""
 
+    def expected(self):
+        """What that state would be, in words, for --check --diff; what would be done where no state can be told."""
+        return "\n".join(self.plan())
+
     def plan(self):
         """What will be done, in words, for check mode."""
         return []
@@ -136,7 +140,7 @@ def perform(fault, duration=None, wait=False, wait_timeout=None, check_mode=Fals
             _armed(fault, record)
             _fired(fault, record, duration)
     result = _result(fault, record)
-    result["diff"] = {"before": fault.before(), "after": fault.after()}
+    result["diff"] = diff(fault, fault.after())
     if not fault.reversible:
         _closed(record)
         _recovered(fault, result, wait)
@@ -188,8 +192,16 @@ def _preview(fault, duration, check_mode):
         },
         "duration": duration,
         "residue": [],
-        "diff": {"before": fault.before(), "after": fault.after() if fault.changes else fault.before()},
+        "diff": diff(fault, fault.expected() if fault.changes else fault.before()),
     }
+
+
+def diff(fault, after):
+    """The difference that a fault makes, or would make, for --diff: whole lines, none of them empty."""
+    def lines(words):
+        return (words or "%s: untouched" % fault.subject).rstrip("\n") + "\n"
+
+    return {"before": lines(fault.before()), "after": lines(after)}
 
 
 def _record(fault, duration, **keys):
@@ -250,7 +262,7 @@ def _scheduled(fault, duration, wait, at):
             "fault": {key: record[key] for key in ("id", "kind", "action", "subject")},
             "targets": record["targets"], "residue": [], "duration": duration, "planned": at,
             "undo": {"state": "scheduled" if steps else "none", "deadline": None, "steps": [_steps.describe(step) for step in steps]},
-            "diff": {"before": fault.before(), "after": "%s, at %.3f" % (fault.action, at)},
+            "diff": diff(fault, "%s\nat %.3f, by the clock of this host" % (fault.expected(), at)),
         }
 
     # the keeper's own, from its second look to the end of the proof
@@ -419,7 +431,7 @@ def _wait_undone(record, result, wait_timeout):
     result["undo"].update({key: after[key] for key in ("undone_at", "held", "not_held", "left_to")}, state="undone", notes=after.get("notes", []))
     result["residue"] = after["residue"]
     result["proof"] = after["proof"]
-    result["msg"] = "%s: %s, undone at %s, nothing left behind" % (record["subject"], result["diff"]["after"], after["undone_at"])
+    result["msg"] = "%s: %s, undone at %s, nothing left behind" % (record["subject"], result["diff"]["after"].rstrip("\n"), after["undone_at"])
     if after["held"] is False:
         raise FaultlineError(
             "The fault %s on %s did not last until its deadline: %s." % (record["id"], record["subject"], after["not_held"]),

@@ -74,6 +74,10 @@ class NetworkFault(StepFault):
     def before(self):
         return "".join("%s %s\n" % (name, "up" if self.links[name].up else "down") for name in self.devices)
 
+    def expected(self):
+        # known beforehand
+        return self.after()
+
 
 class Disconnect(NetworkFault):
     """Cut an interface off: its link set down, or all packets dropped, both ways."""

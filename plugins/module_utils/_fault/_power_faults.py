@@ -73,6 +73,12 @@ class PowerFault(_engine.Fault):
     def after(self):
         return self.done or self.action
 
+    def expected(self):
+        return "%s: %s\n" % (self.machine.words, self.will or self.action)
+
+    # the state after it, in words
+    will = ""
+
     def plan(self):
         return ["%s %s by %s" % (self.action, self.machine.words, self.machine.driver.NAME)]
 
@@ -100,6 +106,7 @@ class PowerOff(PowerFault):
 
     action = "poweroff"
     operation = "off"
+    will = "off"
     reversible = True
 
     def _look(self):
@@ -146,6 +153,7 @@ class Restart(PowerFault):
     """reset: at once, as by its button. Where the driver shows no restart, the node's own boot has to prove it (the action plugin)."""
 
     action = "reset"
+    will = "on, restarted"
 
     def _look(self):
         if self.state != "on":
@@ -198,6 +206,7 @@ class _Heal(PowerFault):
     """Undo our own faults on the machine now."""
 
     harms = False
+    will = "on"
 
     def resolve(self):
         self.records = self.ours()
@@ -281,6 +290,7 @@ class Snapshot(PowerFault):
     def __init__(self, node, managers, seconds, name):
         super().__init__(node, managers, seconds)
         self.snapshot = name
+        self.will = "as it is, kept as snapshot %s" % name if self.action == "snapshot" else "as it was at snapshot %s" % name
 
     def _ask(self):
         self.machine.ask(self.action, self.snapshot, seconds=self.seconds)

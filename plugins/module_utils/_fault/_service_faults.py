@@ -50,6 +50,13 @@ class ServiceFault(Fault):
     def after(self):
         return self.done
 
+    def expected(self):
+        return self.service.foreseen(self._will())
+
+    def _will(self):
+        """The state after it, in words."""
+        return ", ".join(self.plan())
+
     def resolve(self):
         self.processes = self.service.processes()
         self._before = self.service.describe()
@@ -157,6 +164,9 @@ class Kill(_Hit):
         super().resolve()
         self._need_processes()
 
+    def _will(self):
+        return "%s killed by %s" % (_words(self.processes), signal.Signals(self.number).name)
+
     def plan(self):
         return ["send %s to %s" % (signal.Signals(self.number).name, _words(self.processes))]
 
@@ -182,6 +192,9 @@ class Restart(_Hit):
     """Restart a service; one that is down is started."""
 
     action = "restart"
+
+    def _will(self):
+        return "restarted, %s gone" % (_words(self.processes) or "no process")
 
     def plan(self):
         return ["restart %s" % self.subject]
@@ -229,6 +242,9 @@ class Terminate(ServiceFault):
             for step in record["steps"]
         ]
 
+    def _will(self):
+        return "stopped"
+
     def plan(self):
         return ["stop %s (%s)" % (self.subject, _words(self.processes) or "down already, by another fault")]
 
@@ -275,6 +291,9 @@ class Freeze(ServiceFault):
     @staticmethod
     def _claim(process):
         return _service_steps.Continue.make(process)["claim"]
+
+    def _will(self):
+        return "frozen, %s" % ", ".join("%s (T)" % process for process in self.processes)
 
     def plan(self):
         return ["send SIGSTOP to %s" % _words(self.processes)]
@@ -378,6 +397,10 @@ class Unplug(ServiceFault):
         """The ports in words, with the way where it is one alone."""
         return ["%s %d%s" % (protocol, number, "" if way == "both" else " " + way) for protocol, number, way in self.ways]
 
+    def expected(self):
+        # the service itself runs on
+        return self._before + "; %s cut off" % _words(self._named())
+
     def plan(self):
         meant = {way: _words("%s %d" % way_of[:2] for way_of in self.ways if way_of[2] == way) for way in _PACKETS}
         return ["drop all packets %s %s" % (_PACKETS[way], meant[way]) for way in sorted(meant) if meant[way]]
@@ -462,6 +485,9 @@ class Start(_Heal):
     opposite = "terminate"
     others = ("mask", "crash_loop")
 
+    def _will(self):
+        return "up"
+
     def _needed(self):
         return not self.service.settled
 
@@ -488,6 +514,9 @@ class Unfreeze(_Heal):
 
     action = "unfreeze"
     opposite = "freeze"
+
+    def _will(self):
+        return "running"
 
     def _stopped(self):
         return [process for process in self.service.processes() if process.state in ("T", "t")]
@@ -524,6 +553,9 @@ class Plug(_Heal):
 
     action = "plug"
     opposite = "unplug"
+
+    def _will(self):
+        return "plugged in"
 
     def prove(self, record):
         left = [words for each in self.records for words in map(_residue, each["steps"]) if words]

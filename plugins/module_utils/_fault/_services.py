@@ -53,6 +53,10 @@ class Service:
         found = self.processes()
         return "%s: %s" % (self.name, ", ".join("%s (%s)" % (process, process.state) for process in found) or "no process")
 
+    def foreseen(self, state):
+        """describe() of another state, without its processes."""
+        return "%s: %s" % (self.name, state)
+
     def target(self):
         """What is hit, for the result."""
         return {"service": self.name, "processes": [process.as_dict() for process in self.processes()]}
@@ -137,6 +141,9 @@ class SystemService(Service):
             inside = ", ".join("%s (%s)" % (process, process.state) for process in unit.processes())
             words.append("%s: %s (%s)%s" % (unit.name, unit.state, unit.substate, ", " + inside if inside else ""))
         return "; ".join(words)
+
+    def foreseen(self, state):
+        return "; ".join("%s: %s" % (unit.name, state) for unit in self.units)
 
     @property
     def stop_timeout(self):

@@ -65,6 +65,9 @@ class Mask(_UnitFault):
             raise FaultlineError(
                 "%s is masked already, and not by us." % name, code="already_masked", hint="Nothing was touched; it stays masked.")
 
+    def _will(self):
+        return "masked, stopped"
+
     def plan(self):
         names = ", ".join(unit.name for unit in self.units)
         return ["stop %s" % names] + ["link %s to /dev/null, until the next boot at most" % _unit_steps.mask_path(u.name) for u in self.units]
@@ -109,6 +112,9 @@ class CrashLoop(_UnitFault):
 
     def _loops(self):
         return self._ours("crash_loop")
+
+    def _will(self):
+        return "killed whenever it comes back"
 
     def plan(self):
         return ["kill whatever runs in %s, every %g seconds" % (unit.name, _unit_steps.LOOK) for unit in self.units]

@@ -413,6 +413,7 @@ def test_check_mode_says_what_would_be_done_and_touches_nothing(kolla):
     assert "set its restart policy, unless-stopped, to no meanwhile" in answer["msg"] and f"nova-api[{pid}]" in answer["msg"]
     assert answer["undo"]["steps"] == ["give the container nova_api its restart policy unless-stopped back", "start the container nova_api"]
     assert f"nova_api: running, restart policy unless-stopped, main process nova-api[{pid}]" in answer.output.split("kolla |")[0]
+    assert "+nova_api: stopped" in answer.output.split("kolla |")[0]
     assert main_pid(kolla, "nova_api") == pid and policy(kolla, "nova_api") == "unless-stopped:0" and not kolla.open_faults()
     assert hit(kolla, "nova_api", "start")["changed"] is False
 
