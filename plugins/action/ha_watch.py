@@ -18,7 +18,7 @@ from ..module_utils import _ha_arguments
 from ..plugin_utils import _plan
 from ..plugin_utils._action import FaultAction
 from ..plugin_utils._ha import _again, _follow, _left_alone, _schedule, _specs
-from ..plugin_utils._ha._injections import GRACE
+from ..plugin_utils._ha._injections import GRACE, SLOWEST
 from ..plugin_utils._ha._run_dir import RunDirectory
 
 # seconds between two looks at the samples
@@ -216,7 +216,7 @@ class Watch:
         """Tell what the hosts' journals say that is new; why the run has to end, or ''. Who could not say yet is asked again."""
         now, t0 = time.time(), self.plan["t0"]
         left = _left_alone.of(self.run.head())
-        ends = {each["id"]: t0 + each["end"] for each in _schedule.injections_of(self.plan) if each["end"] is not None}
+        planned = {each["id"]: each for each in _schedule.injections_of(self.plan) if each["end"] is not None}
         for path in sorted((self.run.path / "hosts").glob("*.told.json")):
             told = self.run.read(f"hosts/{path.name}", {})
             for entry in told.get("injections", []):
@@ -235,10 +235,17 @@ class Watch:
                     proven = "proven" if entry["proven"] else f"NOT proven: {entry['failure'] or 'no effect was seen'}"
                     left = ", nothing left behind" if told["asked"] else ""
                     self.event("note", f"{entry['id']}: {proven}, {entry['state']}{left}", entry["id"], now)
-                late = entry["state"] == "open" and ends.get(entry["id"], now) + GRACE < now
+                late = entry["state"] == "open" and entry["id"] in planned and _end(planned[entry["id"]], entry, t0) + GRACE < now
                 if entry["state"] == "residue" or late:
                     return f"{entry['id']} could not be undone: {'; '.join(entry['residue']) or 'its undo has not ended'}"
         return ""
+
+
+def _end(injection, entry, t0):
+    """When an injection is over, by now: its time begins when all of it is done, which may take long, as the stop of a database does."""
+    if entry["injected"] is None:
+        return t0 + injection["end"] + SLOWEST
+    return max(t0 + injection["end"], entry["injected"] + injection["end"] - injection["start"])
 
 
 def _ask_again(due, host, now):

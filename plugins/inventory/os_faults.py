@@ -63,7 +63,7 @@ options:
   discover_timeout:
     description: Seconds that one node may take to be probed.
     type: float
-    default: 10
+    default: 30
     env:
       - name: FAULTLINE_DISCOVER_TIMEOUT
   discover_forks:

@@ -37,13 +37,14 @@ class Look:
         if what not in self.lacking:
             self.lacking.append(what)
 
-    def run(self, argv, at_most=5.0):
-        """(return code, stdout, stderr) of a command; None when it is not there or too slow."""
+    def run(self, argv):
+        """(return code, stdout, stderr) of a command; None when it is not there or too slow. It may take four fifths of what is left, so that one that
+        hangs leaves some for the others, and for the answer."""
         program = which(argv[0])
         if not program:
             return None
         env = {"PATH": _PATH, "LC_ALL": "C", "HOME": "/", "SYSTEMD_COLORS": "0"}
-        left = max(0.1, min(at_most, self.end - time.monotonic()))
+        left = max(0.1, (self.end - time.monotonic()) * 0.8)
         try:
             done = subprocess.run(
                 [program, *argv[1:]],
@@ -132,7 +133,7 @@ def _units(look, candidates):
         scripts = [unit for unit in candidates if os.path.exists("/etc/init.d/" + unit)]
         return {unit: {"id": unit, "up": None, "there": True, "control_group": ""} for unit in scripts}
     argv = ["systemctl", "show", "--no-pager", "--property=Id,LoadState,ActiveState,UnitFileState,MainPID,ControlGroup"]
-    done = look.run(argv + ["--"] + [_full_name(unit) for unit in candidates], 8.0)
+    done = look.run(argv + ["--"] + [_full_name(unit) for unit in candidates])
     if done is None or not done[1]:
         look.lack("systemctl told nothing of the units")
         return {}
@@ -256,7 +257,7 @@ def _all_containers(look):
             continue
         if engine == "podman" and os.path.realpath(which("docker") or "") == os.path.realpath(which("podman")):
             continue
-        done = look.run([engine, "ps", "--all", "--no-trunc", "--format", "{{.ID}}\t{{.Names}}\t{{.Status}}"], 5.0)
+        done = look.run([engine, "ps", "--all", "--no-trunc", "--format", "{{.ID}}\t{{.Names}}\t{{.Status}}"])
         if done is None or done[0] != 0:
             said = (done[2].strip().splitlines() or [""])[-1][:200] if done else "no answer"
             look.lack("%s ps: %s" % (engine, said))
@@ -285,7 +286,7 @@ def _containers(look, definitions):
 
 def _interfaces(look):
     """Name -> {mac, state, addresses: [10.0.0.1/24, ...]}."""
-    done = look.run(["ip", "-json", "address"], 3.0)
+    done = look.run(["ip", "-json", "address"])
     if done and done[0] == 0:
         try:
             return {
@@ -391,7 +392,7 @@ def _fqdn(look):
         for word in line.split("#")[0].split()[1:]:
             if word.startswith(name + "."):
                 return word
-    done = look.run(["hostname", "--fqdn"], 1.5)
+    done = look.run(["hostname", "--fqdn"])
     told = done[1].strip() if done and done[0] == 0 else ""
     return told if told and not told.startswith("localhost") else name
 
@@ -415,11 +416,11 @@ def probe(spec):
     """What is on this host.
 
     spec: services (name -> definition), containers (name -> definition), networks (name -> cidr, or a mapping with
-    interface and cidr), iface and address (how the host is known), timeout (seconds for all of it).
+    interface and cidr), iface and address (how the host is known), timeout (seconds for all of it, 30 if not said).
     Returns services, containers, networks (those that are here), host, complete, lacking (reasons), seconds.
     """
     begin = time.monotonic()
-    look = Look(float(spec.get("timeout") or 10))
+    look = Look(float(spec.get("timeout") or 30))
     interfaces = _interfaces(look)
     management = _management(spec, interfaces)
     found = {

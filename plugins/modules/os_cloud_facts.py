@@ -44,7 +44,7 @@ options:
   timeout:
     description: Seconds that the look may take. What has not answered by then is told in RV(lacking).
     type: float
-    default: 10
+    default: 30
 attributes:
   action:
     support: full
@@ -150,7 +150,7 @@ def main():
             "networks": {"type": "dict"},
             "iface": {"type": "str"},
             "address": {"type": "str"},
-            "timeout": {"type": "float", "default": 10},
+            "timeout": {"type": "float", "default": 30},
         },
         supports_check_mode=True,
     )

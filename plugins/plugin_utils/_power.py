@@ -120,7 +120,7 @@ class Power(Controller):
         if harmful:
             guarded_host(self.action, self.task_vars)
             _in_debug.refuse(self.action, _MODULE, args, self.task_vars)
-            self._impatient(5)
+            self._impatient(30)
             before = self.boot_id()
             self._guard(before)
         if not check:

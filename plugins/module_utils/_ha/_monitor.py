@@ -26,7 +26,7 @@ FAMILIES = (
 # bytes of samples in one answer, before they are compressed
 SIZE = 4 << 20
 # seconds that a monitor may take to end beyond the deadline of its last probe
-_PATIENCE = 8
+_PATIENCE = 60
 # secrets of a specification travel apart
 _SECRETS = ("password", "application_credential_secret")
 

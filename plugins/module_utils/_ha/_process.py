@@ -26,7 +26,7 @@ from .._fault import _exec, _journal, _proc, _systemd
 from .._fault._errors import FaultlineError
 
 # seconds until systemd has to have made a control group; after that we go without
-_SCOPE_PATIENCE = 10
+_SCOPE_PATIENCE = 20
 # what ps shows of each of them
 _LINE = "import json, sys; exec(json.loads(sys.stdin.buffer.readline().decode()))  # a process of faultline"
 # imports by name from what came through the pipe; packages have no source
@@ -258,7 +258,7 @@ def stop(pidfile, patience):
             left = _proc.in_session(process)
             for each in [process] + left:
                 each.send(signal.SIGKILL)
-            _proc.wait_until(lambda: not process.alive, 5)
+            _proc.wait_until(lambda: not process.alive, 60)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(pidfile)
     return how

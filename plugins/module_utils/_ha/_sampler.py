@@ -164,7 +164,7 @@ async def _monitor(family, arguments):
             loop.call_at(begin, sampler.stop)
         news = {"pid": os.getpid(), "started": header["started"], "period": header["period"], "series": len(family.series)}
         await sampler.run(begin, arguments["limit"], lambda: _process.ready(news))
-        await asyncio.wait_for(family.close(), 5)
+        await asyncio.wait_for(family.close(), 60)
     except Exception as exc:  # pylint: disable=broad-except
         failure = {"failure": _probes.explain(exc)}
     finally:

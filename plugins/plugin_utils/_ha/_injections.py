@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
-# how long after its end an undo may still be on its way, in seconds
-GRACE = 30
+# how long after its end an undo may still be on its way, in seconds: it may start a database
+GRACE = 120
+# how long an injection may take that has not told of its end yet, in seconds; longer ones the host itself undoes
+SLOWEST = 600
 
 
 def told(injection, t0, armed, info, left=None):

@@ -189,6 +189,24 @@ def test_a_systemctl_that_hangs_costs_its_deadline_only(programs):
     assert look.lacking[0].startswith("systemctl gave no answer within")
 
 
+def test_what_a_command_may_take_follows_what_is_left(monkeypatch):
+    """None has a bound of its own, and one that hangs leaves time for the others."""
+    now, allowed = [0.0], []
+
+    def hangs(argv, timeout, **options):
+        allowed.append((argv[1], round(timeout, 3)))
+        now[0] += timeout
+        raise subprocess.TimeoutExpired(argv, timeout)
+
+    monkeypatch.setattr(_probe.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(_probe.subprocess, "run", hangs)
+    monkeypatch.setattr(_probe, "which", lambda program: "/bin/" + program)
+    look = _probe.Look(300)
+    for word in ("-json", "show", "ps"):
+        assert look.run(["ip", word]) is None
+    assert allowed == [("-json", 240.0), ("show", 48.0), ("ps", 9.6)]
+
+
 def test_containers_are_found_by_exact_name(programs):
     programs("docker", "#!/bin/sh\nprintf 'id1\\tnova_api\\tUp 2 hours\\nid2\\tnova_api_old\\tUp\\nid3\\tkeystone\\tExited (0)\\n'\n")
     wanted = {name: {"driver": "docker_container", "container_name": name} for name in ("nova_api", "keystone", "nova")}
