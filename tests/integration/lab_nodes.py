@@ -12,10 +12,12 @@ import hashlib
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 import tempfile
 
 import residue
+import yaml
 from patience import HANG, wait_for
 from warm_ansible import ROOT, run_ansible
 
@@ -242,3 +244,18 @@ class Node:
 def with_memcached(node):
     """What most nodes of tests are furnished with."""
     node.sh("systemctl enable -q --now memcached")
+
+
+def by_os_faults_file(node, path, services):
+    """The same node as an os-faults file knows it, that is written here. services: as in such a file, without their hosts."""
+    variables = yaml.safe_load(pathlib.Path(node.inventory).read_text(encoding="utf-8"))["all"]["hosts"][node.name]
+    words = shlex.split(variables["ansible_ssh_common_args"])
+    known_hosts = next(word.partition("=")[2] for word in words if word.startswith("UserKnownHostsFile="))
+    path.write_text(yaml.safe_dump({
+        "cloud_management": {"driver": "universal"},
+        "node_discover": {"driver": "node_list", "args": [
+            {"ip": node.address, "auth": {"username": "root", "private_key_file": variables["ansible_ssh_private_key_file"]}}]},
+        "services": {name: {**service, "hosts": [node.address]} for name, service in services.items()},
+        "faultline": {"known_hosts": known_hosts},
+    }), encoding="utf-8")
+    return Node(node.address, node.container, path, node.address, node.environment)

@@ -7,8 +7,7 @@
 from __future__ import annotations
 
 import pytest
-import yaml
-from lab_nodes import LAB, Node, wait_for
+from lab_nodes import by_os_faults_file, wait_for
 from patience import HANG
 
 # tells what it hears, and answers it; on one address, or on all
@@ -67,21 +66,6 @@ def packets(node, table, hook):
     return sum(int(line.split("packets ")[1].split()[0]) for line in told.splitlines() if "packets " in line)
 
 
-def file_of(node, tmp_path, port):
-    """The same node as an os-faults file knows it, whose port has a direction."""
-    variables = yaml.safe_load(open(node.inventory, encoding="utf-8"))["all"]["hosts"][node.name]
-    known_hosts = variables["ansible_ssh_common_args"].split("UserKnownHostsFile=")[1].split()[0].strip("'")
-    path = tmp_path / "os-faults.yaml"
-    path.write_text(yaml.safe_dump({
-        "cloud_management": {"driver": "universal"},
-        "node_discover": {"driver": "node_list", "args": [
-            {"ip": node.address, "auth": {"username": "root", "private_key_file": str(LAB / "id_ed25519")}}]},
-        "services": {"hears": {"driver": "process", "args": {"grep": "/root/hears.py", "port": port}, "hosts": [node.address]}},
-        "faultline": {"known_hosts": known_hosts},
-    }))
-    return Node(node.address, node.container, path, node.address, {**node.environment, "ANSIBLE_HOST_KEY_CHECKING": "True"})
-
-
 @pytest.fixture
 def talk(spare):
     """talk(protocol, address): a server, and a client that has had one answer of it."""
@@ -104,7 +88,8 @@ def talk(spare):
 @pytest.mark.parametrize("way", ["ingress", "egress"])
 def test_only_what_the_file_s_direction_means_is_cut(spare, talk, tmp_path, protocol, address, way):
     talk(protocol, address)
-    node = file_of(spare, tmp_path, [protocol, 4977, way])
+    node = by_os_faults_file(spare, tmp_path / "os-faults.yaml", {
+        "hears": {"driver": "process", "args": {"grep": "/root/hears.py", "port": [protocol, 4977, way]}}})
     cut = node.fault("hears", "unplug")
     assert cut["targets"][0]["ports"] == [f"{protocol} 4977 {way}"]
     table = cut["proof"]["table"]

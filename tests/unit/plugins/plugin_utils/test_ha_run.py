@@ -18,6 +18,7 @@ from patience import HANG, wait_for
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.faultline.openstack.plugins.action import ha_watch
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
 from ansible_collections.faultline.openstack.plugins.module_utils._ha import _probe_servers
 from ansible_collections.faultline.openstack.plugins.plugin_utils._plan import Cloud
@@ -524,3 +525,9 @@ def test_the_guard_of_a_run_that_has_ended_does_nothing(run):
     guard = _guard.start(run.path, os.getpid(), _guard.started(os.getpid()), ["/bin/false"], dict(os.environ), time.time() + 2 * HANG)
     wait_for(lambda: _guard.started(guard) is None)
     assert (run.path / "guard.log").read_text() == "" and run.head()["state"] == "finished"
+
+
+@pytest.mark.parametrize("injected, end", [(1010.0, 1040.0), (1025.5, 1055.5), (None, 1640.0), (1009.0, 1040.0)])
+def test_an_injection_is_over_when_its_time_is_and_that_begins_when_it_is_done(injected, end):
+    """As the stop of a database, which may take long; t0 is 1000, and it was planned for 10 to 40 seconds later."""
+    assert ha_watch._end({"start": 10.0, "end": 40.0}, {"injected": injected}, 1000.0) == end
