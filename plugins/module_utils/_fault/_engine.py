@@ -209,7 +209,7 @@ def _record(fault, duration, **keys):
     _journal.make_folders()
     return dict({
         "version": 1, "id": "%s-%s" % (fault.action, os.urandom(4).hex()), "kind": fault.kind, "action": fault.action, "subject": fault.subject,
-        "state": "armed", "boot": _journal.boot(), "armed_at": _journal.now(), "armed_clock": _journal.clock(), "injected_at": None, "undone_at": None,
+        "state": "armed", "boot": _journal.boot(), "armed_at": _journal.now(), "armed_clock": None, "injected_at": None, "undone_at": None,
         "duration": duration, "deadline": None, "deadline_clock": None, "proven": None,
         "names": sorted({fault.subject} | set(fault.names)), "targets": fault.targets(), "steps": [], "before": fault.before(),
         "proof": {}, "residue": [], "held": None, "not_held": "", "supervisor": {},
@@ -225,6 +225,8 @@ def _with_its_undo(fault, record, write, patience=_HANG):
             record["steps"] = fault.steps(record["id"]) if fault.reversible else []
             if _journal.claimed_by_undoing({step.get("claim") for step in record["steps"]} - {None}):
                 return False
+            # its time to be injected begins now
+            record["armed_clock"] = _journal.clock()
             write(record)
             return True
 
