@@ -12,7 +12,7 @@ author:
   - The Faultline team (@faultline)
 short_description: The nodes and services of an os-faults configuration file
 description:
-  - Reads a configuration file of os-faults (C(os-faults.json), C(os-faults.yaml), C(os-faults.yml)) as it is, and gives
+  - Reads a configuration file of os-faults (any C(.json), C(.yaml) or C(.yml) file with its C(cloud_management)) as it is, and gives
     its nodes as hosts, with their connection variables, and one group for each service and container whose hosts are known.
   - "Also reads a file with C(plugin: faultline.openstack.os_faults), which may name such a file, or hold its content itself."
   - Connects to nothing, unless O(discover=true).
@@ -26,7 +26,7 @@ notes:
   - "A file without a C(plugin) key is not for Ansible's C(auto) plugin: name this plugin in the C([inventory]) section of
     C(ansible.cfg), C(enable_plugins = faultline.openstack.os_faults, host_list, script, auto, yaml, ini, toml)."
   - A file with a C(plugin) key needs nothing of the kind.
-  - A file named C(os-faults.yaml) that has an error ends the run with exit code 4. Ansible would otherwise go on to its own YAML
+  - A file of os-faults that has an error ends the run with exit code 4. Ansible would otherwise go on to its own YAML
     inventory plugin, which takes the sections of the file for empty groups, and report success with no hosts.
   - Host keys are checked as your ssh does, unless O(host_key_checking=false).
 extends_documentation_fragment:
@@ -173,6 +173,10 @@ from ..module_utils._nearest import did_you_mean
 
 _NAMES = re.compile(r"(^|[._-])os[-_]faults([._-].*)?\.(json|yaml|yml)$")
 _MARK = re.compile(r"^plugin\s*:\s*['\"]?faultline\.openstack\.os_faults\b", re.MULTILINE)
+# the section that every file of os-faults has, in YAML or JSON, at any indentation; and what is in it
+_CLOUD = re.compile(r"""(^|[{,])\s*["']?cloud_management["']?\s*:""", re.MULTILINE)
+_DRIVER = re.compile(r"""\bdriver["']?\s*:""")
+_MOST_OF_A_FILE = 1 << 20
 _PARSER_ERROR = 4
 
 
@@ -184,15 +188,18 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             return False
         if _NAMES.search(os.path.basename(path)):
             return True
-        # Any other name is for us only when the file says so.
+        # Any other name is for us only when the file says so, or is what os-faults takes.
         with open(path, "rb") as stream:
-            return bool(_MARK.search(stream.read(8192).decode("utf-8", "replace")))
+            text = stream.read(_MOST_OF_A_FILE).decode("utf-8", "replace")
+        return bool(_MARK.search(text) or _CLOUD.search(text) and _DRIVER.search(text))
 
     def parse(self, inventory, loader, path, cache=True):
         super().parse(inventory, loader, path, cache)
         final = bool(_NAMES.search(os.path.basename(path)))
         try:
             data = self._load(path)
+            if not final and not _is_plugin_file(data) and not _config.is_ours(data):
+                raise AnsibleParserError(f"{path} is no configuration of os-faults")
             final = not _is_plugin_file(data)
             self._populate(*self._cloud(path, data), path, cache)
         except Exception as exc:
@@ -211,7 +218,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             text = self.loader.get_text_file_contents(path)
         except AnsibleError as exc:
             raise FaultlineError(f"{path}: {exc}", code="bad_config") from None
-        return _config.load(text, path, vaulted=lambda value: EncryptedString(ciphertext=value))
+        return _config.load(text, path, vaulted=lambda value: EncryptedString(ciphertext=value), json_as_yaml=True)
 
     def _cloud(self, path, data):
         """The cloud model, and the file that it is from."""
@@ -315,6 +322,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     # -- the inventory ------------------------------------------------------------------------------------------------
 
     def _populate(self, cloud, source, path, cache):
+        # what begins so is a user's own by custom: a place for anchors
+        strange = [key for key in cloud.passed_over if not key.startswith(("x-", "."))]
+        if strange:
+            self.display.warning(f"{source}: {_config.listed(strange)}: not known here, and passed over.")
         networks = {**cloud.networks, **self._networks(path)}
         answers = self._discover(cloud, networks, path, cache)
         strict = self.get_option("strict")

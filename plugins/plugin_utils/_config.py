@@ -24,7 +24,6 @@ from ..module_utils._check import (
     Keys,
     ListOf,
     MapOf,
-    Regex,
     Text,
     below,
     is_text,
@@ -33,8 +32,9 @@ from ..module_utils._check import (
     problem,
 )
 from ..module_utils._fault._errors import FaultlineError
-from ..module_utils._nearest import did_you_mean
-from . import _catalogue
+from ..module_utils._nearest import did_you_mean, nearest
+from . import _catalogue, _grep
+from ._model import group_name
 
 # -- reading ----------------------------------------------------------------------------------------------------------
 
@@ -87,30 +87,33 @@ def _no_duplicates(pairs):
     return seen
 
 
-def load(text, name, vaulted=str):
+def load(text, name, vaulted=str, json_as_yaml=False):
     """The text of a configuration file (JSON or YAML) as plain data; an error never quotes the file.
 
     vaulted: makes a value of the text of a `!vault` scalar.
+    json_as_yaml: take JSON with comments, single quotes or a comma too many, as os-faults does, for which every file is YAML.
     """
     text = str.__str__(text)
     loader = type("_VaultLoader", (_Loader,), {"vaulted": staticmethod(vaulted)})
+    refused = None
     try:
         if name.endswith(".json"):
             try:
                 return json.loads(text, object_pairs_hook=_no_duplicates)
             except json.JSONDecodeError as exc:
-                where, what, kind = f"line {exc.lineno}, column {exc.colno}", exc.msg, "JSON"
-        else:
+                refused = (f"line {exc.lineno}, column {exc.colno}", exc.msg, "JSON")
+        if refused is None or json_as_yaml:
             try:
                 return yaml.load(text, Loader=loader)  # a SafeLoader
             except yaml.MarkedYAMLError as exc:
                 mark = exc.problem_mark or exc.context_mark
                 where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
-                what, kind = exc.problem or exc.context or "not readable", "YAML"
+                refused = refused or (where, exc.problem or exc.context or "not readable", "YAML")
             except yaml.YAMLError:
-                where, what, kind = "somewhere", "it has characters that YAML does not know", "YAML"
+                refused = refused or ("somewhere", "it has characters that YAML does not know", "YAML")
     except _Duplicate as exc:
         raise FaultlineError(f"{name}: {exc}.", code="bad_config", hint="Keep one of them.") from None
+    where, what, kind = refused
     # What YAML quotes may be part of a password.
     what = re.sub(r"'[^']{2,}'|\"[^\"]{2,}\"", "...", what)
     raise FaultlineError(
@@ -134,6 +137,22 @@ _NAME = Text("a name", r"[A-Za-z0-9_][A-Za-z0-9_.@-]*", shown=True)
 _COMMAND = Text("a command line")
 _SECRET = Text("text (not shown)", empty=True)
 _FILE = Text("the path of a file")
+
+
+class _Pattern:
+    """What os-faults gives to grep; the result is Python's word for it."""
+
+    meaning = "a pattern as grep takes it (a basic regular expression)"
+
+    def check(self, value, path, problems):
+        value = Text(self.meaning).check(value, path, problems)
+        if not isinstance(value, str):
+            return value
+        try:
+            return _grep.to_python(value)
+        except _grep.BadPattern as exc:
+            problems.append(problem(path, f"'{value}' ({exc})", self.meaning))
+            return None
 
 
 class _Port:
@@ -198,11 +217,32 @@ _AUTH_KEYS = {
     "become_method": Text("the name of a become method", r"[A-Za-z0-9_.]+", shown=True),
     "jump": Keys({"host": _ADDRESS, "username": _USER, "private_key_file": _FILE}, ["host"]),
 }
-_AUTH = Keys(_AUTH_KEYS, (), f"a mapping with {listed(_AUTH_KEYS)}")
+
+
+class _Auth(Keys):
+    """How to log in; `sudo` is what os-faults 0.1 had for become."""
+
+    def __init__(self, also=None):
+        super().__init__({**_AUTH_KEYS, "sudo": Flag(), **(also or {})}, (), f"a mapping with {listed(_AUTH_KEYS)}")
+
+    def check(self, value, path, problems):
+        checked = super().check(value, path, problems)
+        if "sudo" in checked:
+            if "become" in checked:
+                problems.append(problem(below(path, "sudo"), "sudo beside become", "one of the two"))
+            if checked.pop("sudo"):
+                checked.setdefault("become_username", "root")
+            else:
+                checked["become"] = False
+        return checked
+
+
+_AUTH = _Auth()
 _FLAT = {key: _AUTH_KEYS[key] for key in ("username", "password", "private_key_file")}
 # Older releases of os-faults had these. serial is Ansible's business here: forks.
 _OLD = {"slaves": ListOf(_ADDRESS, "a list of addresses", 0), "serial": Integer(1, 10**6, "a number above 0")}
-_SINGLE = {"address": _ADDRESS, "auth": _AUTH, **_FLAT, "iface": _IFACE, **_OLD}
+# the manual of os-faults has the interface in auth
+_SINGLE = {"address": _ADDRESS, "auth": _Auth({"iface": _IFACE}), **_FLAT, "iface": _IFACE, **_OLD}
 
 
 class _DevStackArgs(Keys):
@@ -213,6 +253,9 @@ class _DevStackArgs(Keys):
                 if key in value:
                     hint = f"Move it into {below(path, 'auth')}."
                     problems.append(problem(below(path, key), f"{key} beside auth", "one of the two", hint))
+        own = (checked.get("auth") or {}).pop("iface", None)
+        if own and checked.setdefault("iface", own) != own:
+            problems.append(problem(below(below(path, "auth"), "iface"), f"'{own}'", f"'{checked['iface']}', as beside auth, or nothing"))
         return checked
 
 
@@ -231,7 +274,7 @@ _CLOUD = Driven(
 )
 _NODE_KEYS = {"ip": _ADDRESS, "mac": _MAC, "fqdn": _FQDN, "libvirt_name": Text("the name of a libvirt domain"), "auth": _AUTH}
 _NODES = Driven({"node_list": ListOf(Keys(_NODE_KEYS, ["ip"], optional_as_nothing=True), "a list of nodes")})
-_PROCESS = {"grep": Regex(), "port": _Port()}
+_PROCESS = {"grep": _Pattern(), "port": _Port()}
 _COMMANDS = {"start_cmd": _COMMAND, "terminate_cmd": _COMMAND, "restart_cmd": _COMMAND}
 _HOSTS = {"hosts": ListOf(_ADDRESS, "a list of addresses of nodes")}
 _SERVICES = MapOf(
@@ -315,6 +358,8 @@ _FORM = {
     "faultline": _EXTRA,
 }
 SECTIONS = tuple(_FORM)
+# os-faults before 0.2, with one driver or a list
+_POWER_OF_OLD = "power_management"
 
 # -- the model --------------------------------------------------------------------------------------------------------
 
@@ -356,6 +401,8 @@ class Cloud:
     iface: str = ""
     # services that run in containers, which os-faults has no driver for; the same name may run otherwise elsewhere
     in_containers: dict = dataclasses.field(default_factory=dict)
+    # top-level keys that mean nothing here, nor to os-faults
+    passed_over: list = dataclasses.field(default_factory=list)
 
     @property
     def service_definitions(self):
@@ -364,6 +411,25 @@ class Cloud:
     @property
     def container_definitions(self):
         return {name: thing.definition for name, thing in self.containers.items()}
+
+
+def sections(data):
+    """The data of a file by the names that sections have today; it is otherwise as it was."""
+    if not isinstance(data, dict) or _POWER_OF_OLD not in data or "power_managements" in data:
+        return data
+    drivers = data[_POWER_OF_OLD]
+    return {("power_managements" if key == _POWER_OF_OLD else key):
+            ((drivers if isinstance(drivers, list) else [drivers]) if key == _POWER_OF_OLD else value) for key, value in data.items()}
+
+
+def is_ours(data):
+    """Whether this is what os-faults takes for a configuration: it may have any name."""
+    return isinstance(data, dict) and isinstance(data.get("cloud_management"), dict) and "driver" in data["cloud_management"]
+
+
+def _unknown(data, known):
+    """Top-level keys that os-faults passes over; what looks like one of ours is a mistake, and not among them."""
+    return [key for key in data if key not in known and not nearest(key, known, 1)] if isinstance(data, dict) else []
 
 
 def parse(data, name="os-faults.yaml", extra=()):
@@ -379,12 +445,16 @@ def parse(data, name="os-faults.yaml", extra=()):
             hint="See docs/cloud-model.md for examples.",
         )
     known = {**_FORM, **dict.fromkeys(extra, Anything())}
+    data = sections(data)
+    passed_over = _unknown(data, known)
+    known.update(dict.fromkeys(passed_over, Anything()))
     checked = Keys(known, ["cloud_management"], f"a mapping with {listed(SECTIONS)}", True).check(data, "", problems)
     if problems:
         _fail(name, problems)
     cloud = _build(checked, problems)
     if problems:
         _fail(name, problems)
+    cloud.passed_over = [str(key) for key in passed_over]
     return cloud
 
 
@@ -428,7 +498,28 @@ def _build(data, problems):
     for name, entry in ((data.get("faultline") or {}).get("in_containers") or {}).items():
         hosts = _hosts(entry.get("hosts"), nodes, below(below("faultline.in_containers", name), "hosts"), problems)
         cloud.in_containers[name] = Thing(name, {"driver": entry["driver"], **entry["args"]}, hosts or [])
+    _ambiguous(cloud, data, problems)
     return cloud
+
+
+def _ambiguous(cloud, data, problems):
+    """Names that become one group, or that a node shares with a group: whoever is meant by them would be another one."""
+    groups = {name: f"'{name}' is a group of Ansible's own" for name in ("all", "ungrouped")}
+    groups["unprobed"] = "'unprobed' is the group of nodes that could not be looked at"
+    for kind, where, things in (
+        ("service", "services", cloud.services), ("service", "faultline.in_containers", cloud.in_containers),
+        ("container", "containers", cloud.containers),
+    ):
+        for name in things:
+            group = group_name(kind, name)
+            told = f"'{group}' is the group of the {kind} {name}"
+            if groups.setdefault(group, told) != told:
+                problems.append(problem(
+                    below(where, name), "a name again", f"one that is another by more than case, hyphen, underscore or dot: {groups[group]}"))
+    for number, node in enumerate(cloud.nodes):
+        if node.name in groups:
+            path = below("node_discover.args", number) if data.get("node_discover") else "cloud_management.args"
+            problems.append(problem(path, f"a node named '{node.name}'", f"a name that no group has: {groups[node.name]}"))
 
 
 def _nodes(data, args, shared, problems):

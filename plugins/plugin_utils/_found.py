@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 
-from . import _catalogue, _config, _names
+from . import _catalogue, _config, _grep, _names
+from ..module_utils._fault._errors import FaultlineError
 from ..module_utils._fault._module import CONTAINER_DRIVERS
 from ._model import plain
 
@@ -140,6 +141,7 @@ def config(nodes, source=None, name="os-faults.yaml"):
 
     source: the data of the file that the inventory is from, or None for an inventory of another kind.
     """
+    source = _config.sections(source)
     written = {key: copy.deepcopy(plain(source[key])) for key in _config.SECTIONS if source and key in source}
     cloud = _config.parse(written, name) if written else None
     nodes = _with_others(nodes, cloud)
@@ -223,18 +225,33 @@ def _found_entry(kind, name, definition):
     if kind == "container":
         return {"driver": "docker_container", "args": {"container_name": definition["container_name"]}}
     driver, ports = definition["driver"], definition.get("port") or []
-    args = {"grep": definition.get("grep") or ""}
+    args = {"grep": _pattern(name, definition)}
     if driver in ("system_service", "linux_service"):
         key = {"system_service": "service_name"}.get(driver, driver)
-        # With a unit the pattern is for os-faults alone, and `grep` knows less than Python.
-        grep = _catalogue.plain_grep(_names.entry("service", name, definition)) or args["grep"] or definition["unit"][0]
-        args = {key: definition["unit"][0], "grep": grep}
+        args = {key: definition["unit"][0], "grep": args["grep"] or definition["unit"][0]}
     else:
         keys = ("start_cmd", "terminate_cmd", "restart_cmd", "salt_service", "pcs_service", "linux_service")
         args.update({key: definition[key] for key in keys if definition.get(key)})
     if ports:
         args["port"] = ports[0] if isinstance(ports[0], list) else ports
     return {"driver": driver, "args": args}
+
+
+def _pattern(name, definition):
+    """What finds the service in `ps | grep`; '' where nothing does."""
+    plain_one = _catalogue.plain_grep(_names.entry("service", name, definition))
+    # with a unit the pattern is for os-faults alone
+    if definition.get("unit") and plain_one or not definition.get("grep"):
+        return plain_one
+    try:
+        return _grep.from_python(definition["grep"])
+    except _grep.BadPattern as exc:
+        if plain_one or definition.get("unit"):
+            return plain_one
+        raise FaultlineError(
+            f"service {name}: its pattern '{definition['grep']}' cannot be written to an os-faults file: {exc}.", code="bad_config",
+            hint="Give it a pattern that needs no more than grep knows.",
+        ) from None
 
 
 def _units(nodes, service):

@@ -15,7 +15,7 @@ import copy
 
 from ..module_utils._fault._errors import FaultlineError
 from . import _catalogue
-from ._model import merge_definitions
+from ._model import group_name, merge_definitions
 
 # kind: (the catalogue's definitions, its aliases, where a definition says what the thing is called on its host)
 _BOOKS = {
@@ -67,11 +67,14 @@ def called(word, host_vars):
 def sought(kind, configured=None):
     """What a look at a host seeks, name -> definition: what the user has defined, and of the catalogue what he has not, under whatever name.
 
-    A port of the catalogue is only what is usual; what a service listens on is known on its host.
+    A port of the catalogue is only what is usual; what a service listens on is known on its host. What the user calls nova_api is not looked for
+    as nova-api too: both would be one group.
     """
     instead = {_by_name(kind, name) for name in configured or ()}
+    groups = {group_name(kind, name) for name in configured or ()}
     usual = {
-        name: {key: value for key, value in each.items() if key != "port"} for name, each in _BOOKS[kind][0].items() if name not in instead}
+        name: {key: value for key, value in each.items() if key != "port"}
+        for name, each in _BOOKS[kind][0].items() if name not in instead and group_name(kind, name) not in groups}
     return copy.deepcopy(merge_definitions(usual, configured))
 
 

@@ -72,6 +72,31 @@ def variables(inventory, host):
     return inventory.get_host(host).get_vars()
 
 
+@pytest.mark.parametrize("name", ["config.json", "cloud.yaml", "hosts.yml"])
+def test_a_file_is_known_by_its_content(inventory, name):
+    text = CLOUD.replace("52:54:00:12:34:56", '"52:54:00:12:34:56"')
+    found = inventory(json.dumps(yaml.safe_load(text)) if name.endswith("json") else text, name)
+    assert groups(found) == {"service_nova_api": ["ctl1"], "container_nova_api": ["10.0.0.12"]}
+
+
+def test_a_mistake_in_a_file_of_any_name_ends_the_run(inventory, capsys):
+    with pytest.raises(SystemExit):
+        inventory(CLOUD.replace("fqdn: ctl1", "fqdm: ctl1"), "config.yaml")
+    assert "args[0].fqdm: found an unknown key" in capsys.readouterr().err
+
+
+def test_a_group_of_that_name_in_a_file_of_ansibles_own_is_left_to_ansible(inventory):
+    found = inventory("cloud_management:\n  hosts:\n    one: {driver: 1}\n", "hosts.yaml")
+    assert groups(found) == {"cloud_management": ["one"]}
+
+
+def test_keys_that_mean_nothing_here_are_told_once(inventory, capsys):
+    found = inventory("x-anchors: {}\nwords: 1\n" + CLOUD)
+    assert sorted(found.hosts) == ["10.0.0.12", "ctl1"]
+    said = capsys.readouterr().err
+    assert "words" in said and "passed over" in said and "x-anchors" not in said
+
+
 @pytest.mark.parametrize("name", ["os-faults.yaml", "os-faults.yml", "os-faults.json", "my-os-faults.yaml", "os_faults.yml"])
 def test_an_unchanged_file(inventory, name):
     text = CLOUD.replace("52:54:00:12:34:56", '"52:54:00:12:34:56"')

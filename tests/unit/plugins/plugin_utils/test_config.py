@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 
 import pytest
@@ -212,8 +213,8 @@ ONE = "cloud_management: {driver: universal}\nnode_discover: {driver: node_list,
         (ONE % "}, {ip: 10.0.0.1", ["node_discover.args[1]: found '10.0.0.1' again", "node_discover.args[0] has that already"]),
         (ONE % "}, {ipp: 10.0.0.2", ["node_discover.args[1].ipp: found an unknown key", "Did you mean ip?"]),
         (ONE % "" + "services: {a: {driver: process}}", ["services.a.args: found nothing"]),
-        (ONE % "" + "services: {a: {driver: process, args: {}}}", ["services.a.args.grep: found nothing, expected a regular"]),
-        (ONE % "" + "services: {a: {driver: process, args: {grep: '('}}}", ["services.a.args.grep: found '('"]),
+        (ONE % "" + "services: {a: {driver: process, args: {}}}", ["services.a.args.grep: found nothing, expected a pattern"]),
+        (ONE % "" + "services: {a: {driver: process, args: {grep: '\\(a'}}}", ["services.a.args.grep: found '\\(a' (\\( is not closed)"]),
         (
             ONE % "" + "services: {a: {driver: process, args: {grep: a, port: [tcp, 70000]}}}",
             ["services.a.args.port: found ['tcp', 70000], expected a pair such as [tcp, 3306]"],
@@ -248,6 +249,21 @@ ONE = "cloud_management: {driver: universal}\nnode_discover: {driver: node_list,
         (ONE % "" + "power_managements: [{driver: ilo, args: {}}]", ["power_managements[0].driver: found 'ilo', expected libvirt, ipmi, redfish"]),
         (ONE % "" + "faultline: {networks: {a: nowhere}}", ["faultline.networks.a: found 'nowhere'"]),
         (ONE % "" + "faultline: {units: {a: [b]}}", ["faultline.units.a: found no such service"]),
+        (
+            ONE % "" + "services: {nova-api: {driver: process, args: {grep: a}}, Nova_API: {driver: process, args: {grep: b}}}",
+            ["services.Nova_API: found a name again", "'service_nova_api' is the group of the service nova-api"],
+        ),
+        (
+            ONE % "" + "services: {a.b: {driver: process, args: {grep: a}}}\n"
+            "faultline: {in_containers: {a-b: {driver: docker_container, args: {container_name: c}}}}",
+            ["faultline.in_containers.a-b: found a name again"],
+        ),
+        (ONE % ", fqdn: all", ["node_discover.args[0]: found a node named 'all', expected a name that no group has"]),
+        (ONE % ", fqdn: service_a" + "services: {a: {driver: process, args: {grep: a}}}", ["'service_a' is the group of the service a"]),
+        (ONE % "" + "power_management: {driver: ilo, args: {}}", ["power_managements[0].driver: found 'ilo'"]),
+        (ONE % "" + "service: {}", ["service: found an unknown key", "Did you mean services?"]),
+        (ONE % ", auth: {sudo: true, become: true}", ["node_discover.args[0].auth.sudo: found sudo beside become"]),
+        ("cloud_management: {driver: devstack, args: {address: a, iface: eth0, auth: {iface: eth1}}}", ["auth.iface: found 'eth1', expected 'eth0'"]),
         ("a: 1\na: 2\n", ["line 2, column 1: the key a is there twice"]),
         ("a: [1\n", ["this is not YAML"]),
         ("a:\n\t- 1", ["this is not YAML", "tab"]),
@@ -257,6 +273,42 @@ def test_a_bad_file_is_told_where_and_how(text, said):
     told = refused(text)
     for part in said:
         assert part in told
+
+
+def test_what_os_faults_of_old_takes():
+    cloud = parsed(ONE % "" + "power_management: {driver: libvirt, args: {connection_uri: 'qemu+unix:///system'}}")
+    assert cloud.power == [{"driver": "libvirt", "args": {"connection_uri": "qemu+unix:///system"}}]
+    cloud = parsed("cloud_management: {driver: devstack, args: {address: 192.0.2.240, auth: {username: ubuntu, sudo: true, iface: ens3}}}")
+    assert cloud.nodes[0].auth == {"username": "ubuntu", "become_username": "root"} and cloud.iface == "ens3"
+    assert _config.becomes(parsed(ONE % ", auth: {username: ubuntu, sudo: false}").nodes[0].auth, "root") is False
+
+
+def test_keys_that_os_faults_passes_over_are_told():
+    cloud = parsed("x-login: &login {username: stack}\nwords: []\n" + ONE % ", auth: *login")
+    assert cloud.nodes[0].auth == {"username": "stack"} and cloud.passed_over == ["x-login", "words"]
+
+
+@pytest.mark.parametrize("text", [
+    "{\n  # the rack in the cellar\n  'cloud_management': {'driver': 'universal'},\n  \"node_discover\": "
+    "{'driver': 'node_list', 'args': [{'ip': '10.0.0.1'},]},\n}",
+])
+def test_json_that_only_yaml_understands_is_read_where_os_faults_reads_it(text):
+    data = _config.load(text, "os-faults.json", json_as_yaml=True)
+    assert [node.ip for node in _config.parse(data).nodes] == ["10.0.0.1"]
+    with pytest.raises(FaultlineError, match="not JSON"):
+        _config.load(text, "os-faults.json")
+    # what is neither is told as what its name says
+    with pytest.raises(FaultlineError, match="line 1, column 8: this is not JSON"):
+        _config.load('{"a": 1', "os-faults.json", json_as_yaml=True)
+
+
+@pytest.mark.parametrize("grep, line, found", [
+    (r"mysqld\|mariadbd", "/usr/sbin/mariadbd --basedir=/usr", True), ("mysqld|mariadbd", "/usr/sbin/mariadbd", False),
+    ("[[:space:]]--worker[[:space:]]", "app --worker 3", True), ("g++ -c", "g++ -c main.cc", True), ("*nova-api", "x*nova-api", True),
+])
+def test_a_pattern_means_what_grep_means_by_it(grep, line, found):
+    cloud = parsed(ONE % "" + f"services: {{a: {{driver: process, args: {{grep: '{grep}'}}}}}}")
+    assert bool(re.search(cloud.service_definitions["a"]["grep"], line)) is found
 
 
 def test_bad_json_is_told_where():

@@ -67,7 +67,7 @@ def test_the_found_file_keeps_the_rest_and_is_valid():
         # as it was given; a node that does not answer keeps what was said of it
         "app": {"driver": "process", "args": {"grep": "app", "start_cmd": "/bin/app"}, "hosts": ["10.0.0.1", "10.0.0.3"]},
         "gone": {"driver": "system_service", "args": {"service_name": "gone", "grep": "gone"}},
-        "keystone": {"driver": "process", "args": {"grep": r"^\(wsgi:keystone"}, "hosts": ["10.0.0.2"]},
+        "keystone": {"driver": "process", "args": {"grep": "^(wsgi:keystone"}, "hosts": ["10.0.0.2"]},
         "mysql": {
             "driver": "system_service", "args": {"service_name": "mariadb", "grep": "m[ay][rs][iq][al]d"},
             "hosts": ["10.0.0.1", "10.0.0.2"],

@@ -85,6 +85,11 @@ def test_the_definition_of_what_the_catalogue_has_and_of_what_nobody_knows():
     assert container_definition_of("mysql", {"faultline_containers": {"mariadb": {"engine": "docker"}}}) == ("mariadb", {"engine": "docker"})
 
 
+def test_a_service_is_not_sought_under_a_second_name_of_its_group():
+    found = _names.sought("service", {"nova_api": {"grep": "mine"}})
+    assert found["nova_api"] == {"grep": "mine"} and "nova-api" not in found and "keystone" in found
+
+
 def test_what_is_sought_is_what_the_user_has_defined_and_the_rest_of_the_catalogue():
     found = _names.sought("service", {"mariadb": {"port": ["tcp", 3]}, "b": {}})
     assert found["mariadb"] == {"port": ["tcp", 3]} and found["b"] == {}
