@@ -30,10 +30,20 @@ _PASSED_ON = ("wait", "wait_timeout", "recovery_timeout", "signal")
 _NOT_FOR = {"faultline.openstack.os_netiface": ("recovery_timeout", "signal")}
 
 
+def _whole(sentence, others):
+    """Refuse the first word of a sentence of which Ansible's command line has taken the other words for something else."""
+    if isinstance(sentence, str) and others and len(sentence.split()) == 1:
+        raise FaultlineError(
+            f"Of the sentence only '{sentence}' has arrived: -e \"fault=...\" ends at the first blank, and '{others}' came after it.", "cut_sentence",
+            f"Write -e '{{\"fault\": \"{sentence} {others}\"}}'.",
+        )
+
+
 class ActionModule(FaultAction):
     def perform(self, result, task_vars):
         args = self.validate_argument_spec(sentence_arguments())[1]
         result["sentence"] = args["do"]
+        _whole(args["do"], task_vars.get("_raw_params"))
         return {**result, **(self.plan(args, task_vars) if args["plan_only"] else self.inject(args, task_vars))}
 
     def inject(self, args, task_vars):

@@ -1,0 +1,82 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A playbook that no host matches fails and says why: nothing matched is never a success."""
+
+from __future__ import annotations
+
+import pytest
+from warm_ansible import run_ansible
+
+HOSTS = "all:\n  children:\n    web:\n      hosts:\n        a: {ansible_connection: local}\n        b: {ansible_connection: local}\n"
+CLOUD = '{"cloud_management": {"driver": "universal"}, "node_discover": {"driver": "node_list", "args": [{"ip": "192.0.2.20"}]}}'
+PLAY = """
+- hosts: "{{ lookup('faultline.openstack.targets', targets | default('all')) }}"
+  gather_facts: false
+  tasks:
+    - ansible.builtin.debug:
+        msg: here {{ inventory_hostname }}
+"""
+
+
+@pytest.fixture(name="play")
+def fixture_play(tmp_path):
+    """play(*options): a play on `targets`; what it said, and its exit code."""
+    (tmp_path / "play.yml").write_text(PLAY)
+    (tmp_path / "hosts.yml").write_text(HOSTS)
+
+    def run(*options, **environment):
+        done = run_ansible(["ansible-playbook", str(tmp_path / "play.yml"), *[option.replace("HERE", str(tmp_path)) for option in options]], **environment)
+        return done.stdout + done.stderr, done.returncode
+
+    return run
+
+
+@pytest.mark.parametrize("options, who", [
+    ((), ["a", "b"]), (("-e", "targets=web"), ["a", "b"]), (("-e", '{"targets": ["a", "nobody"]}'), ["a"]), (("-e", "targets=all:!a"), ["b"]),
+    (("-e", "targets=web", "--limit", "b"), ["b"]),
+])
+def test_who_is_meant(play, options, who):
+    said, code = play("-i", "HERE/hosts.yml", *options)
+    assert code == 0 and [name for name in ("a", "b") if f"here {name}" in said] == who, said
+
+
+@pytest.mark.parametrize("options, why", [
+    (("-i", "HERE/nothing.yml"), "nothing.yml is not there."),
+    (("-i", "HERE/hosts.yml", "-e", "targets=wep"), "No host of the inventory matches 'wep'. Nothing was done. Did you mean web?"),
+    (("-i", "HERE/hosts.yml", "-e", "targets=web:!web"), "No host of the inventory matches 'web:!web'"),
+    (("-i", "HERE/hosts.yml", "-e", "targets=a", "--limit", "b"), "No host that matches 'a' matches the limit 'b' too."),
+    ((), "Name one with -i"),
+])
+def test_nobody_is_meant(play, options, why):
+    said, code = play(*options)
+    assert code == 4 and why in " ".join(said.split()), said
+
+
+def test_a_file_of_os_faults_that_our_plugin_has_not_taken(play, tmp_path):
+    (tmp_path / "config.json").write_text(CLOUD)
+    (tmp_path / "plain.cfg").write_text("[defaults]\n")
+    said, code = play("-i", "HERE/config.json", ANSIBLE_CONFIG=str(tmp_path / "plain.cfg"))
+    assert code == 4 and "enable_plugins = faultline.openstack.os_faults" in said, said
+
+
+@pytest.mark.parametrize("option", ["--syntax-check", "--list-hosts", "--list-tasks"])
+def test_who_only_reads_the_playbook_needs_no_inventory(play, option):
+    said, code = play(option)
+    assert code == 0, said
+
+
+@pytest.mark.parametrize("name", ["disrupt", "heal", "verify", "discover"])
+def test_the_playbooks_of_ours(name, tmp_path):
+    done = run_ansible(["ansible-playbook", f"faultline.openstack.{name}", "-i", str(tmp_path / "nothing.yml"), "-e", '{"fault": "kill x service"}'])
+    assert done.returncode == 4 and "nothing.yml is not there" in done.stdout + done.stderr
+
+
+def test_a_disruption_that_was_not_told(tmp_path):
+    (tmp_path / "hosts.yml").write_text(HOSTS)
+    run = ["ansible-playbook", "faultline.openstack.disrupt", "-i", str(tmp_path / "hosts.yml")]
+    done = run_ansible(run)
+    assert done.returncode == 2 and "give a sentence as the variable fault" in done.stdout
+    done = run_ansible([*run, "-e", "fault=kill keystone service"])
+    assert done.returncode == 2 and "'keystone service' came after it" in done.stdout
