@@ -17,10 +17,20 @@ def _binary(*names):
     return r"(^|/)(%s)(:|\s|$)" % "|".join(names)
 
 
+def _in_apache(words):
+    """A process of mod_wsgi: its title, which it cuts to the length of what it was called by, /usr/sbin/httpd or /usr/sbin/apache2."""
+    titles = set()
+    for word in words:
+        title = f"wsgi:{word}"
+        titles.add(title + r"\)?")
+        titles.update(title[:length] for length in (14, 15, 16) if len(title) > length)
+    return rf"^\(({'|'.join(sorted(titles))})(\s|$)"
+
+
 def _api(name, *words):
     """An API: as its own program, inside Apache (mod_wsgi), or inside uWSGI."""
-    words = "|".join(words or (name,))
-    return _binary(name) + rf"|^\(wsgi:({words})\b|^({words})uWSGI|(^|/)uwsgi\S*\s.*/({words})-uwsgi"
+    apache, words = _in_apache(words or (name,)), "|".join(words or (name,))
+    return _binary(name) + rf"|{apache}|^({words})uWSGI|(^|/)uwsgi\S*\s.*/({words})-uwsgi"
 
 
 def _units(*names, devstack=()):
@@ -35,7 +45,7 @@ def _packaged(name, devstack=()):
 # name: (units, grep[, port...])
 _SERVICES = {
     # identity, images, placement
-    "keystone": (_units("keystone", devstack="keystone"), _api("keystone", "keystone", "keystone-public"), 5000),
+    "keystone": (_units("keystone", devstack="keystone"), _api("keystone", "keystone", "keystone-public", "keystone-admin"), 5000),
     "glance-api": (_packaged("glance-api", devstack="g-api"), _api("glance-api"), 9292),
     "glance-registry": (_packaged("glance-registry", devstack="g-reg"), _binary("glance-registry"), 9191),
     "placement-api": (
