@@ -15,12 +15,12 @@ import subprocess
 import tempfile
 import time
 
+import lab_names
 import pytest
 import yaml
 from lab_manual import Cloud
 from lab_nodes import LAB, PASSWORD, ROOT, Node, layer, wait_for, with_memcached
 from lab_vms import Hypervisor, Vm
-from lab_wires import STORAGE
 from patience import HANG
 from warm_ansible import run_ansible
 
@@ -70,12 +70,18 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.fixture(scope="session")
-def lab():
-    """The three nodes of the lab that is up, by name."""
+def names():
+    """Names and addresses in the lab that is up (lab_names.py)."""
     if not (LAB / "os-faults.yaml").exists():
         pytest.fail("the lab is not up: run `make lab` first", pytrace=False)
+    return lab_names.names()
+
+
+@pytest.fixture(scope="session")
+def lab(names):
+    """The three nodes of the lab that is up, by name."""
     hosts = yaml.safe_load((LAB / "inventory.yml").read_text())["all"]["hosts"]
-    nodes = {name: Node(name, f"faultline-{name}", LAB / "os-faults.yaml", var["ansible_host"]) for name, var in hosts.items()}
+    nodes = {name: Node(name, names.node(name), LAB / "os-faults.yaml", var["ansible_host"]) for name, var in hosts.items()}
     for node in nodes.values():
         # a run before may have been ended in the middle of a test
         node.spoiled = True
@@ -83,27 +89,32 @@ def lab():
 
 
 @pytest.fixture(scope="session")
-def make_node(lab, tmp_path_factory):
+def addresses(names):
+    """next(addresses): an address for a node of our own."""
+    return lab_names.Addresses(names)
+
+
+@pytest.fixture(scope="session")
+def make_node(names, addresses, tmp_path_factory):
     """make_node(name, *docker options): one more node of the lab's image, or of another recipe; gone at the end.
 
     furnish(node): what else it gets once it is up; a node with it is thrown away when a test on it has failed, and made anew.
     """
     made = []
+    names.remove_dead()
 
     def make(name, *options, boots=True, recipe=None, furnish=None):
         recipe = recipe or json.loads((LAB / "node-run.json").read_text())
-        # workers run side by side
-        container = f"faultline-test-{name}{os.environ.get('PYTEST_XDIST_WORKER', '')}"
+        container = names.own(name)
         subprocess.run(["docker", "rm", "--force", "--volumes", container], capture_output=True, check=False)
         if not any(option.startswith("--ip=") for option in options):
             # docker may give another address after a reboot, unless it is told which
-            worker = int((os.environ.get("PYTEST_XDIST_WORKER") or "gw0")[2:])
-            options = (f"--ip={lab['ctl1'].address.rsplit('.', 2)[0]}.{210 + worker}.{10 + len(made)}", *options)
-        command = [*recipe["argv"], "--name", container, "--hostname", name, *options, recipe["image"]]
+            options = (f"--ip={next(addresses)}", *options)
+        command = [*recipe["argv"], *names.labels(), "--name", container, "--hostname", name, *options, recipe["image"]]
         if not boots:
             command += ["sh", "-c", "mkdir -p /run/sshd && /usr/local/sbin/faultline-node && exec /usr/sbin/sshd -D"]
-        _run(command)
         made.append(container)
+        _run(command)
         address = subprocess.run(
             ["docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", container],
             check=True, capture_output=True, text=True,
@@ -215,10 +226,10 @@ def spare_node(make_node):
 
 
 @pytest.fixture(scope="module")
-def wires(make_node):
+def wires(make_node, names):
     """Two nodes that share both networks of the lab, in one inventory."""
     def furnish(node):
-        node.plug("faultline-storage")
+        node.plug(names.networks["storage"])
         node.storage = node.sh("ip -4 -o address show dev eth1").split()[3].split("/")[0]
         # the kernel keeps these tables once they were there
         node.sh("iptables-legacy -n -L >/dev/null", check=False)
@@ -228,7 +239,7 @@ def wires(make_node):
         node = make_node(name, "--sysctl=net.ipv6.conf.all.disable_ipv6=0", furnish=furnish)
         hosts.update(yaml.safe_load(pathlib.Path(node.inventory).read_text())["all"]["hosts"])
         hosts[name]["faultline_networks"] = {
-            "management": {"interface": "eth0", "address": node.address}, "storage": {"cidr": STORAGE, "address": node.storage},
+            "management": {"interface": "eth0", "address": node.address}, "storage": {"cidr": names.subnets["storage"], "address": node.storage},
         }
         nodes.append(node)
     for node in nodes:

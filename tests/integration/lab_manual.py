@@ -10,6 +10,7 @@ import json
 import pathlib
 
 import lab_engines
+import lab_names
 import yaml
 from lab_nodes import LAB, ROOT
 from lab_vms import FOLDER as VMS
@@ -37,7 +38,7 @@ class Cloud:
         self.found_over_storage = self._discovered("os-faults-storage.yaml", self.one.storage)
 
     def _furnish_one(self, node):
-        node.plug("faultline-storage")
+        node.plug(lab_names.names().networks["storage"])
         node.storage = node.sh("ip -4 -o address show dev eth1").split()[3].split("/")[0]
         node.sh("systemctl enable -q --now mariadb; systemctl enable -q --now rabbitmq-server")
         self._know(node, node.address, node.storage)
@@ -72,7 +73,7 @@ class Cloud:
                 name: {"driver": "docker_container", "args": {"container_name": name}} for name in ("neutron_api", "neutron_ovs_agent")
             },
             "power_managements": [{"driver": "libvirt", "args": {"connection_uri": self.two.lab.uri}}],
-            "faultline": {"known_hosts": str(self.folder / "known_hosts"), "networks": {"management": "10.71.0.0/16", "storage": "10.72.0.0/16"}},
+            "faultline": {"known_hosts": str(self.folder / "known_hosts"), "networks": lab_names.names().subnets},
         }))
         return path
 

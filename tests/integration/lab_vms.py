@@ -9,11 +9,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shlex
 import socket
 import subprocess
 import time
 
+import lab_names
 import libvirt
 import libvirt_qemu
 import yaml
@@ -140,6 +142,14 @@ class Hypervisor:
         self.environment = {**os.environ, **recipe["environment"], "LIBVIRT_DEFAULT_URI": recipe["uri"]}
         self.made = []
         self._connection = None
+        self._remove_dead()
+
+    def _remove_dead(self):
+        """Remove the guests of runs that are dead; their names end in what lab_names.process() says of who made them."""
+        for domain in os.listdir(FOLDER / "disks"):
+            maker = re.search(r"-(\d+-\d+)$", domain)
+            if maker and lab_names.is_gone(maker[1]):
+                self._script("remove", domain)
 
     @staticmethod
     def _is_up():
@@ -172,8 +182,7 @@ class Hypervisor:
 
     def make(self, name, folder, kind, memory, words):
         """A guest, started; not yet waited for."""
-        # workers run side by side
-        domain = f"test-{name}{os.environ.get('PYTEST_XDIST_WORKER', '')}"
+        domain = f"test-{name}{lab_names.WORKER}-{lab_names.process(os.getpid())}"
         self._script("remove", domain)
         number = int(self._script("make", domain, kind, str(memory), words))
         self.made.append(domain)

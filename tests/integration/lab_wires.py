@@ -12,8 +12,6 @@ import json
 from patience import HANG, wait_for
 from warm_ansible import run_ansible
 
-STORAGE = "10.72.0.0/16"
-
 
 def hit(node, action, *options, **args):
     """os_netiface that has to succeed; its Answer."""
@@ -61,11 +59,6 @@ def cut_off(asker, address, node, *faults, interface=None):
 def queues(node, *devices):
     """The queues and links of all devices, or of some."""
     return node.sh(f"for d in {' '.join(devices) or '$(ls /sys/class/net)'}; do tc qdisc show dev $d; ip -br link show dev $d; done")
-
-
-def network_of(address):
-    """The network of the lab that an address is in."""
-    return ".".join(address.split(".")[:2]) + ".0.0/16"
 
 
 def wait_same(look, wanted):

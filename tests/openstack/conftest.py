@@ -19,6 +19,7 @@ import types
 import openstack
 import pytest
 import yaml
+from lab_names import LabNames
 from lab_nodes import ROOT, Node
 from patience import HANG
 
@@ -27,9 +28,10 @@ CLOUD = "faultline-lab"
 
 @dataclasses.dataclass(frozen=True)
 class Lab:
-    """A lab that is up. folder: what it has written; nodes: {name: Node}; vip: its virtual address; sdk: as administrator."""
+    """A lab that is up. folder: what it has written; names: LabNames; nodes: {name: Node}; vip: its virtual address; sdk: as administrator."""
 
     folder: pathlib.Path
+    names: LabNames
     nodes: dict
     vip: str
     sdk: openstack.connection.Connection
@@ -50,13 +52,14 @@ def bring_up(profile, *options):
     """The Lab of a profile; a lab that is up is used as it is."""
     playbook("lab_up", "-e", f"lab_profile={profile}", *options)
     folder = ROOT / f".lab-{profile}"
+    names = LabNames(folder)
     hosts = yaml.safe_load((folder / "inventory.yml").read_text())["all"]["hosts"]
     nodes = {
-        name: Node(name, f"faultline-{profile}-{name}", folder / "os-faults.yaml", told["ansible_host"]) for name, told in hosts.items()
+        name: Node(name, names.node(name), folder / "os-faults.yaml", told["ansible_host"]) for name, told in hosts.items()
     }
     told = yaml.safe_load((folder / "clouds.yaml").read_text())["clouds"][CLOUD]
     sdk = openstack.connect(auth=told["auth"], region_name=told["region_name"], load_yaml_config=False, load_envvars=False)
-    return Lab(folder, nodes, told["auth"]["auth_url"].split("/")[2].split(":")[0], sdk)
+    return Lab(folder, names, nodes, told["auth"]["auth_url"].split("/")[2].split(":")[0], sdk)
 
 
 @pytest.fixture(scope="session")

@@ -173,7 +173,7 @@ def test_up_again_changes_nothing(lab, run):
 
 def test_what_is_not_well_is_mended_on_the_nodes_that_are_there(lab, run):
     def nodes():
-        return run("docker", "ps", "--quiet", "--no-trunc", "--filter", "name=faultline-openstack").splitlines()
+        return run("docker", "ps", "--quiet", "--no-trunc", "--filter", f"label=faultline.lab={lab.names.name}").splitlines()
 
     before, node = nodes(), lab.nodes["ctl2"]
     node.sh("systemctl stop memcached")

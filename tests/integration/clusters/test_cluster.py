@@ -67,7 +67,7 @@ def cloud(nova):
         name="cluster-outside", is_router_external=True, provider_network_type="flat", provider_physical_network="external")
     network.create_subnet(network_id=outside.id, name="cluster-outside", cidr="203.0.113.0/24", ip_version=4, is_dhcp_enabled=False)
     inside = network.create_network(name="cluster-net")
-    subnet = network.create_subnet(network_id=inside.id, name="cluster-net", cidr="10.99.0.0/24", ip_version=4)
+    subnet = network.create_subnet(network_id=inside.id, name="cluster-net", cidr="10.9.0.0/24", ip_version=4)
     router = network.create_router(name="cluster-router", external_gateway_info={"network_id": outside.id})
     network.add_interface_to_router(router, subnet_id=subnet.id)
     with network_agent(nova):
@@ -151,7 +151,7 @@ def test_a_cluster_from_its_steering_file_to_its_end(untouched, controller, tmp_
     assert found["mon", 1]["labels"] == {"CEPH_LAYOUT": ["MON"], "OS": ["debian"], "SIZE": ["small"]}
     assert found["osd", 2]["labels"] == {"CEPH_LAYOUT": ["OSD"], "OS": ["debian"], "SIZE": ["small"], "DISK": ["vdb", "vdc"]}
     assert found["mon", 1]["address"] == found["mon", 1]["floating"] and found["mon", 1]["floating"].startswith("203.0.113.")
-    assert found["osd", 1]["address"].startswith("10.99.0.") and found["osd", 1]["networks"] == {"cluster-net": [found["osd", 1]["address"]]}
+    assert found["osd", 1]["address"].startswith("10.9.0.") and found["osd", 1]["networks"] == {"cluster-net": [found["osd", 1]["address"]]}
     servers = {each.id: each for each in ours(untouched)}
     for each in found.values():
         server = servers[each["id"]]

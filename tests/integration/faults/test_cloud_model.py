@@ -13,14 +13,13 @@ import subprocess
 
 import pytest
 import yaml
+from lab_names import address, names
 from lab_nodes import LAB, wait_for
 from warm_ansible import run_ansible
 
 SERVICES = ["haproxy", "keepalived", "keystone", "memcached", "mysql", "rabbitmq"]
 CONTROLLERS = ["ctl1", "ctl2", "ctl3"]
 KEY = str(LAB / "id_ed25519")
-# no host has this address
-DEAD = {"ip": "10.71.255.250", "fqdn": "dead", "mac": "02:00:00:00:00:fe", "auth": {"username": "root"}}
 
 
 @pytest.fixture(name="ansible")
@@ -86,7 +85,14 @@ def warnings_of_ours(text):
     return [" ".join(each.split()) for each in found if re.search("faultline|os_faults|could not be probed", each)]
 
 
-PLUGIN = "plugin: faultline.openstack.os_faults\ndiscover: true\nnetworks: {management: 10.71.0.0/16, storage: 10.72.0.0/16}\n"
+def plugin():
+    """The options of a file that knows the lab's networks."""
+    return f"plugin: faultline.openstack.os_faults\ndiscover: true\nnetworks: {json.dumps(names().subnets)}\n"
+
+
+def dead():
+    """A node of a file; no host has its address."""
+    return {"ip": address("255.250"), "fqdn": "dead", "mac": "02:00:00:00:00:fe", "auth": {"username": "root"}}
 
 
 def test_graph_of_an_unchanged_file(ansible):
@@ -106,7 +112,7 @@ def test_nothing_is_connected_to_unless_asked(ansible, no_ssh):
 
 
 def test_discovery_finds_the_lab_with_a_dead_host_among_it(ansible, cloud_file):
-    path = cloud_file("cloud.yml", PLUGIN, nodes=[DEAD])
+    path = cloud_file("cloud.yml", plugin(), nodes=[dead()])
     found = listed(ansible, path)
     assert members(found) == {**{f"service_{name}": CONTROLLERS for name in SERVICES}, "unprobed": ["dead"]}
     told = found["_meta"]["hostvars"]
@@ -114,7 +120,7 @@ def test_discovery_finds_the_lab_with_a_dead_host_among_it(ansible, cloud_file):
     for host in CONTROLLERS:
         networks = told[host]["faultline_networks"]
         assert networks["management"]["mac"] == told[host]["mac"] == told[host]["faultline_host"]["mac"]
-        assert networks["storage"]["cidr"] == "10.72.0.0/16" and networks["storage"]["interface"] != networks["management"]["interface"]
+        assert networks["storage"]["cidr"] == names().subnets["storage"] and networks["storage"]["interface"] != networks["management"]["interface"]
         assert told[host]["faultline_services"]["mysql"]["unit"] == ["mariadb"]
         assert all(each["active"] and each["pids"] for each in told[host]["faultline_services"].values())
 
@@ -122,7 +128,7 @@ def test_discovery_finds_the_lab_with_a_dead_host_among_it(ansible, cloud_file):
 def test_discovery_is_cached_and_refreshed_when_asked(ansible, cloud_file, tmp_path, no_ssh):
     program, called = no_ssh
     cache = f"cache: true\ncache_plugin: ansible.builtin.jsonfile\ncache_connection: {tmp_path}/cache\n"
-    path = cloud_file("cloud.yml", PLUGIN + cache)
+    path = cloud_file("cloud.yml", plugin() + cache)
     first = members(listed(ansible, path))
     assert members(listed(ansible, path, ANSIBLE_SSH_EXECUTABLE=program)) == first and first and not called.exists()
     assert members(listed(ansible, path, "--flush-cache", ANSIBLE_SSH_EXECUTABLE=program)) == {"unprobed": CONTROLLERS} and called.exists()
@@ -130,7 +136,7 @@ def test_discovery_is_cached_and_refreshed_when_asked(ansible, cloud_file, tmp_p
 
 def test_a_host_key_that_is_not_known_is_refused(ansible, cloud_file, tmp_path):
     (tmp_path / "none").write_text("")
-    path = cloud_file("cloud.yml", PLUGIN, faultline={"known_hosts": str(tmp_path / "none")})
+    path = cloud_file("cloud.yml", plugin(), faultline={"known_hosts": str(tmp_path / "none")})
     found = listed(ansible, path, ANSIBLE_SSH_EXTRA_ARGS="-o GlobalKnownHostsFile=/dev/null")
     assert members(found) == {"unprobed": CONTROLLERS}
     assert found["_meta"]["hostvars"]["ctl1"]["faultline_probe_error"] == "Host key verification failed."
@@ -150,7 +156,7 @@ def same_everywhere(services):
 
 @pytest.mark.parametrize("options", [(), ("--check",)], ids=["run", "check"])
 def test_facts_have_the_shape_of_the_inventory(ansible, cloud_file, options):
-    path = cloud_file("cloud.yml", PLUGIN)
+    path = cloud_file("cloud.yml", plugin())
     inventory = listed(ansible, path)["_meta"]["hostvars"]["ctl2"]
     result = facts_of(ansible, path, "ctl2", *options)
     assert result["changed"] is False and result["complete"] is True
@@ -164,8 +170,9 @@ def test_facts_have_the_shape_of_the_inventory(ansible, cloud_file, options):
 def with_links_of_the_lab(host):
     """What is told of a host; a tunnel that the kernel adds between two looks, or a VIP that moves, is none of the test's."""
     links = {name: each for name, each in host["interfaces"].items() if name.startswith("eth")}
+    own = (f"{address('0.12')}/", f"{address('0.12', 'storage')}/")
     return {**host, "interfaces": {
-        name: {**each, "addresses": [address for address in each["addresses"] if address.startswith(("10.71.0.12/", "10.72.0.12/"))]}
+        name: {**each, "addresses": [found for found in each["addresses"] if found.startswith(own)]}
         for name, each in links.items()
     }}
 
@@ -173,7 +180,7 @@ def with_links_of_the_lab(host):
 def test_facts_need_no_root(ansible, cloud_file):
     nodes = yaml.safe_load((LAB / "os-faults-discover.yaml").read_text())["node_discover"]["args"]
     nodes[0]["auth"]["become"] = False
-    path = cloud_file("cloud.yml", PLUGIN.replace("true", "false"), node_discover={"driver": "node_list", "args": nodes})
+    path = cloud_file("cloud.yml", plugin().replace("true", "false"), node_discover={"driver": "node_list", "args": nodes})
     result = facts_of(ansible, path, "ctl1")
     assert sorted(result["ansible_facts"]["faultline_services"]) == SERVICES
     assert result["ansible_facts"]["faultline_host"]["root"] is False
@@ -194,16 +201,16 @@ def test_discover_writes_a_file_that_verify_proves(ansible, cloud_file, tmp_path
     output = tmp_path / "os-faults-found.yaml"
     # the dead host is the first, on which Ansible would run what is run once
     data = yaml.safe_load((LAB / "os-faults-discover.yaml").read_text())["node_discover"]["args"]
-    path = cloud_file("os-faults.yaml", power_managements=power, node_discover={"driver": "node_list", "args": [DEAD, *data]})
+    path = cloud_file("os-faults.yaml", power_managements=power, node_discover={"driver": "node_list", "args": [dead(), *data]})
     done = play(ansible, "discover", path, "-e", f"output={output}")
     assert "dead" in done.stdout and "keystone" in done.stdout
     assert output.stat().st_mode & 0o777 == 0o600
     written = yaml.safe_load(output.read_text())
     assert written["power_managements"] == power
     assert sorted(written["services"]) == SERVICES
-    assert written["services"]["keystone"]["hosts"] == ["10.71.0.11", "10.71.0.12", "10.71.0.13"]
+    assert written["services"]["keystone"]["hosts"] == [address(f"0.{number}") for number in (11, 12, 13)]
     nodes = {node["fqdn"]: node for node in written["node_discover"]["args"]}
-    assert nodes["ctl1"]["auth"] == data[0]["auth"] and nodes["dead"]["mac"] == DEAD["mac"]
+    assert nodes["ctl1"]["auth"] == data[0]["auth"] and nodes["dead"]["mac"] == dead()["mac"]
     assert members(listed(ansible, output)) == {f"service_{name}": CONTROLLERS for name in SERVICES}
     # once more from its own file: the same file
     again = tmp_path / "os-faults-again.yaml"
@@ -231,13 +238,13 @@ def test_discover_in_check_mode_writes_nothing(ansible, tmp_path):
 
 def test_verify_names_every_dead_node_and_every_missing_service(ansible, cloud_file):
     service = {"driver": "system_service", "args": {"service_name": "no-such", "grep": "no-such-process"}}
-    services = {"nova-api": service, "etcd": {**service, "hosts": ["10.71.0.11", DEAD["ip"]]}, "memcached": service}
+    services = {"nova-api": service, "etcd": {**service, "hosts": [address("0.11"), dead()["ip"]]}, "memcached": service}
     services["memcached"] = {"driver": "system_service", "args": {"service_name": "memcached", "grep": "memcached"}}
-    path = cloud_file("os-faults.yaml", nodes=[DEAD, {**DEAD, "ip": "10.71.255.251", "fqdn": "dead2"}], services=services)
+    path = cloud_file("os-faults.yaml", nodes=[dead(), {**dead(), "ip": address("255.251"), "fqdn": "dead2"}], services=services)
     done = play(ansible, "verify", path, check=False)
     assert done.returncode == 2
     for said in (
-        "dead (10.71.255.250) does not answer", "dead2 (10.71.255.251) does not answer",
+        f"dead ({address('255.250')}) does not answer", f"dead2 ({address('255.251')}) does not answer",
         "service etcd is not on ctl1", "service nova-api is on none of the nodes that answer",
     ):
         assert said in done.stdout
@@ -256,23 +263,26 @@ def test_an_error_of_a_playbook_run_is_told_and_ends_it(ansible, tmp_path):
 def test_containers_are_found_by_the_engine_that_has_them(ansible):
     """This machine has the engine that the lab runs on."""
     image = json.loads((LAB / "node-run.json").read_text())["image"]
-    names = ("nova_api", "nova_api_of_somebody")
+    # another run may have such containers on this machine too
+    ours = names().own("nova_api")
+    containers = (ours, f"{ours}_of_somebody")
     try:
-        for name in names:
+        for name in containers:
             subprocess.run(
-                ["docker", "run", "--detach", "--network=none", "--name", name, "--entrypoint=/bin/sleep", image, "999"],
+                ["docker", "run", "--detach", "--network=none", *names().labels(), "--name", name, "--entrypoint=/bin/sleep", image, "999"],
                 check=True, capture_output=True,
             )
         done = ansible(
-            "ansible", "localhost", "-m", "faultline.openstack.os_cloud_facts", "-a", json.dumps({"services": []}),
+            "ansible", "localhost", "-m", "faultline.openstack.os_cloud_facts", "-a",
+            json.dumps({"services": [], "containers": {"nova_api": {"container_name": ours}}}),
             ANSIBLE_STDOUT_CALLBACK="ansible.builtin.minimal",
         )
         result = loads(done.stdout[done.stdout.index(" => {") + 4:])
         (found,) = result["ansible_facts"]["faultline_containers"].values()
-        assert (found["container_name"], found["engine"], found["active"]) == ("nova_api", "docker", True)
+        assert (found["container_name"], found["engine"], found["active"]) == (ours, "docker", True)
         assert result["ansible_facts"]["faultline_services"] == {}
     finally:
-        subprocess.run(["docker", "rm", "--force", *names], capture_output=True, check=False)
+        subprocess.run(["docker", "rm", "--force", *containers], capture_output=True, check=False)
 
 
 # -- a node of our own: other logins, other units, a hang --------------------------------------------------------------
@@ -327,7 +337,7 @@ def test_sudo_that_asks_without_a_password_is_told(ansible, node, known, tmp_pat
 
 @pytest.mark.parametrize("key", [None, KEY], ids=["ProxyJump", "ProxyCommand"])
 def test_the_way_through_a_jump_host(ansible, node, known, tmp_path, sockets, key):
-    jump = {"host": "10.71.0.12", "username": "root", **({"private_key_file": key} if key else {})}
+    jump = {"host": address("0.12"), "username": "root", **({"private_key_file": key} if key else {})}
     path = tmp_path / "os-faults.yaml"
     path.write_text(yaml.safe_dump(one(node, {"username": "root", "private_key_file": KEY, "jump": jump})))
     # an agent with the lab's key stands for the user's own on the way
@@ -340,7 +350,7 @@ def test_the_way_through_a_jump_host(ansible, node, known, tmp_path, sockets, ke
         done = ansible(
             "ansible", "-i", path, "all", "-m", "ansible.builtin.shell", "-a", "echo $SSH_CONNECTION", **environment,
         )
-        assert "10.71.0.12 " in done.stdout
+        assert f"{address('0.12')} " in done.stdout
     finally:
         pid = agent.split("SSH_AGENT_PID=")[1].split(";")[0]
         os.kill(int(pid), 15)
@@ -369,7 +379,7 @@ def test_units_of_devstack_are_found_and_a_service_in_parts_whole(ansible, node,
 def test_a_node_that_hangs_costs_its_deadline_and_not_the_others(ansible, node, cloud_file, tmp_path):
     """Its kernel answers, its sshd does not."""
     hung = {"ip": node.address, "fqdn": "hung", "auth": {"username": "root", "private_key_file": KEY}}
-    path = cloud_file("cloud.yml", PLUGIN + "discover_timeout: 20\nhost_key_checking: false\n", nodes=[hung])
+    path = cloud_file("cloud.yml", plugin() + "discover_timeout: 20\nhost_key_checking: false\n", nodes=[hung])
     subprocess.run(["docker", "pause", node.container], check=True, capture_output=True)
     try:
         found = listed(ansible, path, FAULTLINE_DISCOVER_TIMEOUT="20")

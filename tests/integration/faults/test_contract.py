@@ -14,6 +14,7 @@ import subprocess
 
 import pytest
 import yaml
+from lab_names import address
 from lab_nodes import JOURNAL, LONG, wait_for, with_memcached
 from patience import HANG, more_time
 from warm_ansible import run_ansible
@@ -441,7 +442,7 @@ def one_inventory(path, *nodes, dead=False):
     for node in nodes:
         hosts.update(yaml.safe_load(pathlib.Path(node.inventory).read_text())["all"]["hosts"])
     if dead:
-        hosts["dead"] = {"ansible_host": "10.71.255.254", "ansible_user": "root", "ansible_ssh_timeout": 3}
+        hosts["dead"] = {"ansible_host": address("255.254"), "ansible_user": "root", "ansible_ssh_timeout": 3}
     path.write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
 
 

@@ -13,8 +13,9 @@ import subprocess
 import pytest
 import yaml
 from lab_deadlines import kill, lasting, new_fault
+from lab_names import subnet
 from lab_nodes import JOURNAL, LONG, ROOT, wait_for
-from lab_wires import cut_off, dropped, hit, network_of, queues, reaches, refused, say, wait_reached, wait_same
+from lab_wires import cut_off, dropped, hit, queues, reaches, refused, say, wait_reached, wait_same
 from patience import HANG, more_time
 from warm_ansible import run_ansible
 
@@ -45,62 +46,67 @@ def test_disconnect_sets_the_link_down_until_connect(wire, peer):
     assert hit(wire, "connect", network="storage")["changed"] is False
 
 
+def here(text):
+    """With what the lab's networks begin with, as 10.71, for STORAGE and MANAGEMENT."""
+    return text.replace("STORAGE", subnet("storage").rsplit(".", 2)[0]).replace("MANAGEMENT", subnet("management").rsplit(".", 2)[0])
+
+
 LOSES = """
 ip -6 address add fd72::11/64 dev eth1 nodad
-ip address add 10.72.99.1/24 dev eth1 label eth1:x
-ip route add 10.99.0.0/16 via 10.72.0.12 dev eth1 metric 50 mtu 1400 advmss 1200
-ip route add 10.98.0.0/16 via 10.72.0.12 dev eth1 table 100 proto static
-ip route add 10.97.0.0/16 nexthop via 10.72.0.12 dev eth1 weight 3 nexthop via 10.71.0.12 dev eth0
-ip route add 10.96.0.0/16 dev eth1 scope link src 10.72.99.1
-ip route add 10.95.0.0/16 via 10.96.0.5 dev eth1 onlink
+ip address add STORAGE.99.1/24 dev eth1 label eth1:x
+ip route add 10.19.0.0/16 via STORAGE.0.12 dev eth1 metric 50 mtu 1400 advmss 1200
+ip route add 10.18.0.0/16 via STORAGE.0.12 dev eth1 table 100 proto static
+ip route add 10.17.0.0/16 nexthop via STORAGE.0.12 dev eth1 weight 3 nexthop via MANAGEMENT.0.12 dev eth0
+ip route add 10.16.0.0/16 dev eth1 scope link src STORAGE.99.1
+ip route add 10.15.0.0/16 via 10.16.0.5 dev eth1 onlink
 ip -6 route add fd99::/64 via fd72::12 dev eth1 metric 77
 ip -6 route add fd98::/64 via fe80::1 dev eth1 table 100
 ip -6 route add fd97::/64 nexthop via fd72::12 dev eth1 weight 2 nexthop via fd72::13 dev eth1
-ip nexthop add id 1 via 10.72.0.12 dev eth1
-ip nexthop add id 2 via 10.71.0.12 dev eth0
+ip nexthop add id 1 via STORAGE.0.12 dev eth1
+ip nexthop add id 2 via MANAGEMENT.0.12 dev eth0
 ip nexthop add id 3 group 1,4/2,2
 ip nexthop add id 4 via fd72::12 dev eth1
 ip nexthop add id 5 group 1
-ip route add 10.93.0.0/16 nhid 1 metric 9
-ip route add 10.92.0.0/16 nhid 3
-ip route add 10.91.0.0/16 nhid 5 table 100
+ip route add 10.13.0.0/16 nhid 1 metric 9
+ip route add 10.12.0.0/16 nhid 3
+ip route add 10.11.0.0/16 nhid 5 table 100
 ip -6 route add fd96::/64 nhid 4
-ip neigh add 10.72.5.5 lladdr 02:00:00:00:00:05 nud permanent dev eth1
+ip neigh add STORAGE.5.5 lladdr 02:00:00:00:00:05 nud permanent dev eth1
 ip -6 neigh add fd72::5 lladdr 02:00:00:00:00:05 nud permanent dev eth1
-ip neigh add proxy 10.72.5.6 dev eth1
+ip neigh add proxy STORAGE.5.6 dev eth1
 ip link add up0 link eth1 type macvlan mode bridge
-ip address add 10.77.0.1/24 dev up0
+ip address add 10.7.0.1/24 dev up0
 ip link set up0 up
-ip route add 10.94.0.0/16 via 10.77.0.9 dev up0
+ip route add 10.14.0.0/16 via 10.7.0.9 dev up0
 ip link add down0 link eth1 type macvlan mode bridge
 """
 GIVES_UP = """
 for id in 5 4 3 2 1; do ip nexthop del id $id; done
-ip link del up0; ip link del down0; ip address del 10.72.99.1/24 dev eth1; ip -6 address del fd72::11/64 dev eth1
-ip neigh del proxy 10.72.5.6 dev eth1; ip neigh del 10.72.5.5 dev eth1; ip -6 neigh del fd72::5 dev eth1
-ip -6 route flush table 100; for net in 10.99 10.98 10.97 10.96 10.95; do ip route del $net.0.0/16 2>/dev/null; done; ip route flush table 100
+ip link del up0; ip link del down0; ip address del STORAGE.99.1/24 dev eth1; ip -6 address del fd72::11/64 dev eth1
+ip neigh del proxy STORAGE.5.6 dev eth1; ip neigh del STORAGE.5.5 dev eth1; ip -6 neigh del fd72::5 dev eth1
+ip -6 route flush table 100; for net in 10.19 10.18 10.17 10.16 10.15; do ip route del $net.0.0/16 2>/dev/null; done; ip route flush table 100
 for net in fd99 fd97; do ip -6 route del $net::/64; done; true
 """
 
 
 def test_a_link_gets_back_all_that_it_lost(wire):
     """Routes of all tables with all their attributes, several ways, nexthop objects, IPv6 addresses, fixed neighbours, what stands on it."""
-    wire.sh(LOSES)
+    wire.sh(here(LOSES))
     try:
         wait_for(lambda: "tentative" not in wire.sh("ip -6 address"))
         before = everything(wire, "eth1")
         answer = hit(wire, "disconnect", interface="eth1", duration=LONG)
         during = everything(wire, "eth1")
-        assert not [line for line in during if line.startswith(("10.99.", "10.98.", "10.93.", "10.91.", "fd9", "id 1 ", "id 4 ", "id 5 "))]
+        assert not [line for line in during if line.startswith(("10.19.", "10.18.", "10.13.", "10.11.", "fd9", "id 1 ", "id 4 ", "id 5 "))]
         # others change what is not ours meanwhile, and keep it
-        wire.sh("ip nexthop add id 6 via 10.71.0.13 dev eth0; ip nexthop replace id 3 group 2,2/6")
+        wire.sh(here("ip nexthop add id 6 via MANAGEMENT.0.13 dev eth0; ip nexthop replace id 3 group 2,2/6"))
         wire.heal(answer)
         wait_for(lambda: "tentative" not in wire.sh("ip -6 address"))
         assert "id 3 group 1,4/2,2/6" in wire.sh("ip nexthop")
         wire.sh("ip nexthop del id 6")
         wait_same(lambda: everything(wire, "eth1"), before)
     finally:
-        wire.sh(GIVES_UP)
+        wire.sh(here(GIVES_UP))
 
 
 def test_a_bridge_keeps_its_members(wire):
@@ -163,14 +169,14 @@ def test_what_already_flows_is_cut_too(wire, peer):
 @pytest.mark.parametrize("kind", ["link", "isolate"])
 def test_two_disconnections_are_undone_in_both_orders(wire, peer, kind):
     for order in ((0, 1), (1, 0)):
-        wire.sh("ip route replace 10.99.0.0/16 via 10.72.0.12 dev eth1")
+        wire.sh(here("ip route replace 10.19.0.0/16 via STORAGE.0.12 dev eth1"))
         faults = [hit(wire, "disconnect", network="storage", kind=by, duration=LONG) for by in ("link", kind)]
         wire.heal(faults[order[0]])
         assert cut_off(peer, wire.storage, wire, faults[order[1]], interface="eth1"), "the first undo took the other fault away"
         wire.heal(faults[order[1]])
         wait_reached(peer, wire.storage, "eth1")
-        assert "10.99.0.0/16 via 10.72.0.12" in wire.sh("ip route")
-        wire.sh("ip route del 10.99.0.0/16")
+        assert here("10.19.0.0/16 via STORAGE.0.12") in wire.sh("ip route")
+        wire.sh("ip route del 10.19.0.0/16")
 
 
 def test_a_link_that_somebody_else_has_set_down_is_not_ours_to_hit(wire):
@@ -312,7 +318,7 @@ def test_partition_one_way(wire, peer):
 
 def test_a_partition_from_the_controller_leaves_ansible_its_way(wire, peer):
     """The peers are a network that the controller is in: everything of it is cut, but not the connection that carries us."""
-    answer = hit(wire, "partition", peers=[network_of(wire.address)], duration=LONG)
+    answer = hit(wire, "partition", peers=[subnet("management")], duration=LONG)
     assert "the way of Ansible" in answer["msg"] and answer["proof"]["passed"] > 0
     assert cut_off(peer, wire.address, wire, answer)
     controller = wire.sh("ss -Htn state established '( sport = :22 )' | awk '{print $4}' | head -1 | sed 's/:[0-9]*$//'")
@@ -328,9 +334,9 @@ def test_a_partition_from_the_controller_leaves_ansible_its_way(wire, peer):
 
 
 def test_a_partition_may_include_the_way_of_ansible_for_a_while(wire, peer):
-    refusal = refused(wire, "partition", peers=[network_of(wire.address)], include_management=True)
+    refusal = refused(wire, "partition", peers=[subnet("management")], include_management=True)
     assert refusal["failure"]["code"] == "needs_duration"
-    answer = hit(wire, "partition", peers=[network_of(wire.address)], include_management=True, duration=3)
+    answer = hit(wire, "partition", peers=[subnet("management")], include_management=True, duration=3)
     assert answer["undo"]["state"] == "undone" and answer["away"] >= 3
     wait_reached(peer, wire.address)
 
@@ -453,7 +459,7 @@ def test_behind_a_jump_host_the_way_of_ansible_is_that_of_the_jump_host(wires, c
     (tmp_path / "inventory.yml").write_text(yaml.safe_dump(inventory))
     jumping = type(wire)(wire.name, wire.container, tmp_path / "inventory.yml", wire.address)
     with clean(wire):
-        answer = hit(jumping, "partition", peers=[network_of(wire.address)], duration=LONG)
+        answer = hit(jumping, "partition", peers=[subnet("management")], duration=LONG)
         assert f"the way of Ansible ({peer.address} to our port 22) is exempt" in answer["msg"]
         assert cut_off(peer, wire.address, wire, answer) and cut_off(lab["ctl1"], wire.address, wire, answer)
         jumping.heal(answer)

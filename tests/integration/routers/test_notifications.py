@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
+from lab_names import RUN, WORKER
 from lab_nodes import LAB, wait_for
 from lab_notifications import listening, sending
 
-POOL = f"faultline-test-{os.getpid()}"
+POOL = f"faultline-test-{RUN}{WORKER}"
 ROUTER, HUGE = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 
 
