@@ -159,3 +159,9 @@ def test_every_test_on_the_lab_belongs_to_an_area():
     lab = ROOT / "tests" / "integration"
     assert {path.relative_to(lab).parts[0] for path in lab.rglob("test_*.py")} == set(areas.split())
     assert sorted((ROOT / "tests").glob("*/test_*.py")) == sorted([*(ROOT / "tests").glob("unit/test_*.py"), *(ROOT / "tests").glob("openstack/test_*.py")])
+
+
+def test_the_gate_has_a_test_of_every_area():
+    lab = ROOT / "tests" / "integration"
+    marked = {path.relative_to(lab).parts[0] for path in lab.rglob("test_*.py") if "pytest.mark.gate" in path.read_text(encoding="utf-8")}
+    assert marked == {path.parent.name for path in lab.rglob("test_*.py")}

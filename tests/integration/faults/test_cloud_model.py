@@ -17,6 +17,9 @@ from lab_names import address, names
 from lab_nodes import LAB, wait_for
 from warm_ansible import run_ansible
 
+# the core: all of this file is in the gate
+pytestmark = pytest.mark.gate
+
 SERVICES = ["haproxy", "keepalived", "keystone", "memcached", "mysql", "rabbitmq"]
 CONTROLLERS = ["ctl1", "ctl2", "ctl3"]
 KEY = str(LAB / "id_ed25519")

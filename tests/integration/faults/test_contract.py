@@ -19,6 +19,9 @@ from lab_nodes import JOURNAL, LONG, wait_for, with_memcached
 from patience import HANG, more_time
 from warm_ansible import run_ansible
 
+# the core: all of this file is in the gate
+pytestmark = pytest.mark.gate
+
 
 def timekeeper(node, fault_id):
     """The PID of the process that keeps a fault's time."""

@@ -19,6 +19,9 @@ from lab_nodes import LAB, ROOT, wait_for
 from patience import HANG, more_time
 from warm_ansible import run_ansible
 
+# the core: all of this file is in the gate
+pytestmark = pytest.mark.gate
+
 ENVIRONMENT = {"ANSIBLE_SSH_COMMON_ARGS": f"-o UserKnownHostsFile={LAB}/known_hosts -o StrictHostKeyChecking=yes"}
 DEAD = "192.0.2.77"
 # what is hit may take long to be back

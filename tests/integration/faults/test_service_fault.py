@@ -13,6 +13,9 @@ import pytest
 from lab_nodes import LONG, wait_for
 from patience import HANG
 
+# the core: all of this file is in the gate
+pytestmark = pytest.mark.gate
+
 
 def connected(node, port, timeout=HANG):
     return socket.create_connection((node.address, port), timeout=timeout)

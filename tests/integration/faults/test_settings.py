@@ -12,6 +12,9 @@ import subprocess
 import pytest
 from lab_nodes import LAB
 
+# the core: all of this file is in the gate
+pytestmark = pytest.mark.gate
+
 ROOT = LAB.parent
 
 
