@@ -71,7 +71,7 @@ def image(lab):
 
 
 @pytest.fixture(scope="module")
-def pacemaker(make_node, addresses, image):
+def pacemaker(make_node, image):
     """Three nodes of one cluster, by name: a clone on each, and something that runs in one place."""
     nodes = {name: make_node(name, "--shm-size=256m", recipe=image) for name in NAMES}
     known = "".join(

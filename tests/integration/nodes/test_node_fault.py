@@ -365,7 +365,7 @@ def test_a_pattern_that_matches_sshd_or_everything_is_refused(boxed):
 def test_a_worker_that_somebody_ends_early_is_told(boxed):
     answer = hit(boxed, "exhaust", resource="pids", size=20, duration=LONG)
     boxed.sh(f"systemctl kill --signal=KILL faultline-work-{answer['fault']['id']}")
-    # a signal is sent when its process has not yet died
+    # it dies a moment after the signal was sent
     wait_for(lambda: not boxed.active(f"faultline-work-{answer['fault']['id']}"))
     boxed.heal(answer)
     record = boxed.record(answer["fault"]["id"])
