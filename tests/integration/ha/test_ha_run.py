@@ -152,7 +152,7 @@ def test_what_is_not_injected_never_passes(run, lab):
     for delay in more_time(12):
         broken = run(scenario({**STOPPED, "args": {"service": "memcached", "action": "freeze"}, "down_time": 3, "delay": delay}))
         broken.wait_for_event("phase")
-        wait_for(lab["ctl1"].open_faults)
+        wait_for(lambda run=broken: lab["ctl1"].open_faults() or run.process.poll() is not None)
         # it is gone when its moment comes
         lab["ctl1"].sh("systemctl stop memcached")
         gone = time.time()
