@@ -107,14 +107,19 @@ def make_node(names, addresses, tmp_path_factory):
         recipe = recipe or json.loads((LAB / "node-run.json").read_text())
         container = names.own(name)
         subprocess.run(["docker", "rm", "--force", "--volumes", container], capture_output=True, check=False)
-        if not any(option.startswith("--ip=") for option in options):
-            # docker may give another address after a reboot, unless it is told which
-            options = (f"--ip={next(addresses)}", *options)
+        given = any(option.startswith("--ip=") for option in options)
         command = [*recipe["argv"], *names.labels(), "--name", container, "--hostname", name, *options, recipe["image"]]
         if not boots:
             command += ["sh", "-c", "mkdir -p /run/sshd && /usr/local/sbin/faultline-node && exec /usr/sbin/sshd -D"]
         made.append(container)
-        _run(command)
+        while True:
+            # docker may give another address after a reboot, unless it is told which; a node that is made anew keeps its own
+            argv = [*command[:2], *([] if given else [f"--ip={next(addresses)}"]), *command[2:]]
+            done = subprocess.run(argv, capture_output=True, text=True, check=False)
+            if given or "Address already in use" not in done.stderr:
+                break
+            subprocess.run(["docker", "rm", "--force", "--volumes", container], capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
         address = subprocess.run(
             ["docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", container],
             check=True, capture_output=True, text=True,
@@ -143,7 +148,7 @@ def make_node(names, addresses, tmp_path_factory):
             for path in pathlib.Path(os.environ["ANSIBLE_SSH_CONTROL_PATH_DIR"]).iterdir():
                 # it leads to the node that is gone, or another one is made
                 path.unlink(missing_ok=True)
-            _run(command)
+            _run(argv)
             wait_up()
 
         wait_up()
