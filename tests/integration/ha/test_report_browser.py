@@ -53,7 +53,7 @@ def inked(browser):
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [pytest.param(1400, marks=pytest.mark.gate), 500])
+@pytest.mark.parametrize("width", [1400, 500])
 def test_the_page_draws_everything_without_a_word_in_the_console(browser, page, width, dark):
     browser.open(page, width, 900, dark)
     assert browser.errors() == []
