@@ -60,7 +60,7 @@ def tool(tmp_path, monkeypatch):
     area = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(area)
     area.ROOT, area.RESULTS = tmp_path, tmp_path / "results"
-    area.heal = lambda: (tmp_path / HEALED).touch()
+    area.heal = (tmp_path / HEALED).touch
     (tmp_path / "test_some.py").write_text(TESTS)
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)

@@ -267,7 +267,7 @@ def test_a_byte_now_and_then_does_not_keep_a_connection(start):
             for each in slow:
                 with contextlib.suppress(OSError):
                     each.sendall(b"a")
-            return all([closed(each) for each in slow])
+            return all(closed(each) for each in slow)
 
         wait_for(drip)
         assert listener.ask("/poll/")[0] == 200
