@@ -215,7 +215,7 @@ def test_disrupt_refuses_an_empty_list_and_a_plan_that_cannot_be_written(play):
 def test_disrupt_without_a_fault(play):
     done = play(None)
     assert done.returncode == 2
-    assert "'fault' is undefined" in done.stdout + done.stderr
+    assert "give a sentence as the variable fault" in done.stdout + done.stderr
 
 
 def test_disrupt_tells_whom_it_could_not_ask(play):

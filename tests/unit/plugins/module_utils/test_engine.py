@@ -228,7 +228,7 @@ def test_a_fault_that_something_else_ended_early_is_told(monkeypatch, early):
     if not early:
         assert _engine.perform(Break(), duration=300, wait=True)["undo"]["held"] is True
         return
-    with pytest.raises(FaultlineError, match="did not last until its deadline; something else ended it early") as told:
+    with pytest.raises(FaultlineError, match="did not last until its deadline: something else ended its effect") as told:
         _engine.perform(Break(), duration=300, wait=True)
     assert told.value.code == "not_held" and told.value.details["undo"]["state"] == "undone" and told.value.details["residue"] == []
 
