@@ -18,6 +18,7 @@ import contextlib
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import sys
@@ -303,9 +304,13 @@ def _second(fault_id):
     """Start who ends this process when it hangs: systemd then runs the undo. Its own limit (RuntimeMaxSec) is set before anybody knows when the
     fault's time begins, and so is too far away. The PID."""
     first = os.getpid()
+    reader, writer = os.pipe()
     child = os.fork()
     if child:
+        # it stays open as long as this process lives
+        os.close(reader)
         return child
+    os.close(writer)
     try:
         while os.getppid() == first:
             record = _journal.load_open(fault_id)
@@ -317,7 +322,8 @@ def _second(fault_id):
             if left <= 0:
                 os.kill(first, signal.SIGKILL)
                 break
-            time.sleep(min(left, 60.0 if fixed else 1.0))
+            if select.select([reader], [], [], min(left, 60.0 if fixed else 1.0))[0]:
+                break
     finally:
         os._exit(0)
 

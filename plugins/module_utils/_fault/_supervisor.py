@@ -112,6 +112,8 @@ def _arm_systemd(record, program):
         "--description=faultline: %s %s" % (record["action"], record["subject"]),
         # notify: systemd-run returns when the timekeeper says that it stands
         "--property=Type=notify", "--property=TimeoutStartSec=%d" % _HANG,
+        # the undo begins when the timekeeper has ended, whoever is left: in a container with cgroup v1 systemd does not hear of their end
+        "--property=KillMode=process",
         "--property=ExecStopPost=" + _line(program + ["undo", fault_id]),
         # an undo may start a database, which takes its time
         "--property=TimeoutStopSec=%d" % (2 * _systemd.START_TIMEOUT),
