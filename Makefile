@@ -15,8 +15,8 @@ PROFILE ?= mini
 PYTEST_ARGS ?=
 # of lab_up and lab_down, as -e lab_computes=libvirt
 LAB_ARGS ?=
-# what breaks the cloud and what breaks nodes or machines of its own run side by side; they mostly wait
-SIDE_BY_SIDE := --numprocesses 4 --dist loadgroup --no-loadscope-reorder
+# which test hangs is seen by its name; what breaks the cloud and what breaks nodes or machines of its own run side by side; they mostly wait
+SIDE_BY_SIDE := --verbose --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 # the folders of tests/integration, each with all that belongs to it
 AREAS := faults containers networks nodes power ha clusters routers
 ALL := gate $(AREAS) playbooks openstack

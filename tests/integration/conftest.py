@@ -30,7 +30,7 @@ _CLOUD = {"ctl", "cloud", "ansible"}
 
 
 # what takes longest begins first, and what is slow in an emulated machine not all at once
-_FIRST = ("test_node_machine", "cloud", "nova", "test_netiface_netem", "manual", "test_container_fault", "test_power")
+_FIRST = ("cloud", "test_node_machine", "test_contract", "nova", "test_netiface_netem", "manual", "test_service_fault", "test_container_fault", "test_power")
 
 
 def _group(item):
