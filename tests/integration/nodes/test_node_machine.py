@@ -102,7 +102,6 @@ def test_stress_as_a_sentence(machine):
     assert not answer.failed and answer["undo"]["state"] == "undone" and answer["undo"]["held"] is True, answer.output
 
 
-@pytest.mark.gate
 def test_a_crash_is_proven_by_the_next_boot_and_what_was_open_is_swept(machine):
     boot = machine.boot_id()
     # on disk before the crash
