@@ -81,6 +81,12 @@ class Answer:
     def failed(self):
         return self.rc != 0
 
+    @property
+    def diff(self):
+        """(lines taken away, lines added) as --diff shows them; the callback keeps them out of the result."""
+        shown = self.output.partition(" => {")[0].splitlines()
+        return tuple([line[1:] for line in shown if line.startswith(sign) and not line.startswith(sign * 3)] for sign in "-+")
+
     def __getitem__(self, key):
         return self.result[key]
 

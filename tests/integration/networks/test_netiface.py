@@ -202,7 +202,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_touched(wire):
 
 def test_check_mode_tells_the_plan(wire):
     answer = hit(wire, "disconnect", "--check", "--diff", network="storage", duration=30)
-    assert answer["diff"] == {"before": "eth1 up\n", "after": "eth1 disconnected (link down)\n"}
+    assert answer.diff == (["eth1 up"], ["eth1 disconnected (link down)"])
     assert answer["changed"] is True and answer["plan"] == ["set link eth1 down"]
     assert answer["undo"]["state"] == "planned" and "set link eth1 up" in answer["undo"]["steps"][0]
     assert wire.open_faults() == []

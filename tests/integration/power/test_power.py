@@ -146,7 +146,7 @@ def undo_here(fault_id):
 
 def test_check_mode_asks_and_touches_nothing(power):
     answer = do(power, "poweroff", "--check", "--diff", duration=60)
-    assert answer["diff"] == {"before": f"libvirt domain {power.domain}: on\n", "after": f"libvirt domain {power.domain}: off\n"}
+    assert answer.diff == ([f"libvirt domain {power.domain}: on"], [f"libvirt domain {power.domain}: off"])
     assert answer["changed"] and answer["undo"]["state"] == "planned" and answer["plan"] == [
         f"poweroff libvirt domain {power.domain} by libvirt"]
     assert power.state == "running" and power.answers()
