@@ -101,7 +101,7 @@ class Console(App):
 
     def on_mount(self):
         self.table.add_columns(*_router.COLUMNS)
-        self.table.focus()
+        self.set_focus(self.table)
         self.action_refresh()
         self.set_interval(self.every, self.action_refresh)
 
@@ -181,7 +181,8 @@ class Console(App):
     def action_filter(self):
         line = self.query_one("#filter", Input)
         line.display = True
-        line.focus()
+        # at once, unlike focus(): the next key may be on its way
+        self.set_focus(line)
 
     def on_input_changed(self, event):
         if event.input.id == "filter":
@@ -191,12 +192,12 @@ class Console(App):
     def on_input_submitted(self, event):
         if event.input.id == "filter":
             event.input.display = bool(event.value)
-            self.table.focus()
+            self.set_focus(self.table)
 
     def action_clear(self):
         line = self.query_one("#filter", Input)
         line.value, line.display = "", False
-        self.table.focus()
+        self.set_focus(self.table)
 
     def action_rebuild(self):
         self._asked("rebuild", "Rebuild {}? It is without service for some seconds. yes: ", lambda answer: answer.lower() in ("y", "yes"))
