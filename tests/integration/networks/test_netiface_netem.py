@@ -147,7 +147,6 @@ def test_several_effects_in_one_call(guest):
     guest.heal(answer)
 
 
-@pytest.mark.gate
 def test_duplicates_reorder_and_corruption(guest):
     answer = hit(guest, "duplicate", duplicate="100%")
     wait_for(lambda: Pinged(guest.address).duplicates >= 15)
