@@ -84,7 +84,7 @@ def test_a_fault_whose_module_is_killed_while_it_stops_the_service_is_undone(slo
     assert playing.wait(HANG) != 0
     # the stop goes on, for systemd does it, and the undo comes after it
     fault_id = slow.open_faults()[0]
-    slow.wait_healed(HANG)
+    slow.wait_healed()
     assert active(slow)
     since, until = down(slow, before)
     assert until - since >= 9, "undone while whoever has it stopped may still be at it"
@@ -117,6 +117,6 @@ def test_without_systemd_a_slow_stop_and_its_killed_module_come_to_the_same(make
     node.sh(f"kill -KILL {module}")
     assert playing.wait(HANG) != 0
     fault_id = node.open_faults()[0]
-    node.wait_healed(HANG)
+    node.wait_healed()
     assert node.sh(running) != first, "it was never down, so nothing had to be undone"
     assert node.record(fault_id)["residue"] == [] and node.record(fault_id)["held"] is False

@@ -212,7 +212,7 @@ def test_a_killed_run_heals_by_itself_and_is_reported(run, lab):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(killed.process.pid, signal.SIGKILL)
         gone = time.time()
-        lab["ctl1"].wait_healed(HANG)
+        lab["ctl1"].wait_healed()
         wait_for(lambda: lab["ctl1"].active("memcached"))
         killed.end()
         # or the run was still there when it healed
