@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from . import _command_steps, _engine, _journal, _module, _node_base, _proc
 from ._errors import FaultlineError
-from ._exec import run
 
 
 def arguments():
@@ -88,7 +87,7 @@ class CommandFault(_engine.Fault):
         if self.reboots:
             _node_base.go_down("command", self.down)
         else:
-            run(self.down, timeout=self.timeout)
+            _command_steps.launch(self.down, self.timeout)
 
     def prove(self, record):
         if self.reboots:

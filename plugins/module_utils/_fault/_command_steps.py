@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-from . import _steps
+from . import _proc, _steps, _systemd
 from ._errors import FaultlineError
-from ._exec import run
+from ._exec import command
 
-PROGRAM = ()
+PROGRAM = (_proc, _systemd)
 
 
 class Mend:
@@ -25,7 +25,7 @@ class Mend:
 
     @staticmethod
     def undo(step):
-        run(step["up"], timeout=step["timeout"])
+        launch(step["up"], step["timeout"])
 
     @staticmethod
     def held(step):
@@ -38,10 +38,15 @@ class Mend:
         return ""
 
 
+def launch(argv, timeout):
+    """Run a command that may leave something behind."""
+    command(argv, timeout=timeout, apart=_systemd.apart())
+
+
 def passes(argv, timeout):
     """Whether a command ends with 0; one that cannot be run or takes too long does not."""
     try:
-        return run(argv, timeout=timeout, check=False).rc == 0
+        return command(argv, timeout=timeout, check=False).rc == 0
     except FaultlineError:
         return False
 

@@ -31,6 +31,11 @@ def booted():
     return os.path.isdir("/run/systemd/system")
 
 
+def apart():
+    """What runs a program outside of our own control group, which ends with us; nothing where systemd does not manage this host."""
+    return ["systemd-run", "--quiet", "--scope", "--collect", "--"] if booted() else []
+
+
 def version():
     """The number of systemd's release; 0 when it does not say."""
     words = run(["systemctl", "--version"]).out.split()
