@@ -115,8 +115,15 @@ class SystemService(Service):
                 "This host is not run by systemd, so %s cannot be a system_service here." % self.name, code="no_systemd",
                 hint="Use the driver process (with grep) or linux_service.",
             )
+        shown = _systemd.show(self.candidates)
+        wrong = [unit.wrong for unit in shown if unit.wrong]
         # one that is masked, maybe by us, is here as well
-        self.units = _systemd.choose(self.candidates) or [unit for unit in _systemd.show(self.candidates) if unit.masked][:1]
+        self.units = _systemd.choose(shown) or [unit for unit in shown if unit.masked][:1]
+        if not self.units and wrong:
+            raise FaultlineError(
+                "%s cannot be found on this host: %s." % (self.name, "; ".join(wrong)), code="bad_unit",
+                hint="Nothing was touched. Mend the name of the unit in the definition of the service.", details={"service": self.name},
+            )
         if not self.units:
             raise self._missing("no unit " + " or ".join(_systemd.unit_name(unit) for unit in self.candidates))
 

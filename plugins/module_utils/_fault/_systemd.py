@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 
 from . import _proc
 from ._errors import FaultlineError
@@ -17,7 +18,13 @@ from ._exec import run
 _PROPERTIES = (
     "Id", "Names", "LoadState", "ActiveState", "SubState", "UnitFileState", "ControlGroup", "Restart",
     "RestartUSec", "TimeoutStopUSec", "RequiredBy", "BoundBy", "ConsistsOf", "TriggeredBy", "WatchdogUSec",
+    "Type", "MainPID", "KillMode", "Result", "Transient", "RefuseManualStart",
+    "SuccessExitStatus", "RestartPreventExitStatus", "RestartForceExitStatus",
 )
+# signals by which a process ends cleanly in systemd's eyes (systemd.service(5), Restart=)
+_CLEAN = frozenset((signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE))
+# what systemctl takes for the name of one unit; patterns and paths are something else to it
+_NAME = re.compile(r"[A-Za-z0-9:_.\\-][A-Za-z0-9:_.\\@-]*\Z")
 # systemd.service(5): starting may take as long as the unit's own TimeoutStartSec, which operators raise for databases
 START_TIMEOUT = 900
 # and as long where a unit has no limit for its stop
@@ -48,6 +55,27 @@ def unit_name(name):
     return name if name.rpartition(".")[2] in kinds and "." in name else name + ".service"
 
 
+def wrong_name(name):
+    """Why systemctl would refuse this name of a unit, and with it all others that are asked for at once; '' for one that it takes."""
+    if not _NAME.match(name) or len(unit_name(name)) > 255:
+        return "'%s' is no name of a unit" % name
+    if "@." in unit_name(name):
+        return "'%s' is a template and no unit: name an instance, as %s" % (name, unit_name(name).replace("@.", "@1."))
+    return ""
+
+
+def _statuses(words):
+    """(exit codes, signals) of what systemctl shows of SuccessExitStatus= and its like: 75 250 TERM."""
+    codes, signals = set(), set()
+    for word in words.split():
+        if word.isdigit():
+            codes.add(int(word))
+        else:
+            number = getattr(signal, word if word.startswith("SIG") else "SIG" + word, None)
+            signals |= {number} if number else set()
+    return codes, signals
+
+
 def seconds(span):
     """A time span as systemd writes it: 1min 30s, 100ms, infinity; 0 for what is none."""
     sizes = {"us": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400}
@@ -61,9 +89,10 @@ def _stop_timeout(span):
 
 
 class Unit:
-    """What `systemctl show` says of one unit."""
+    """What `systemctl show` says of one unit. wrong: why systemctl says nothing of it, in words."""
 
-    def __init__(self, properties):
+    def __init__(self, properties, wrong=""):
+        self.wrong = wrong
         self.name = properties.get("Id", "")
         self.names = properties.get("Names", "").split()
         self.loaded = properties.get("LoadState") == "loaded"
@@ -72,7 +101,15 @@ class Unit:
         self.substate = properties.get("SubState", "dead")
         self.enabled = properties.get("UnitFileState", "").startswith("enabled")
         self.control_group = properties.get("ControlGroup", "")
-        self.restart = properties.get("Restart", "no")
+        self.type = properties.get("Type", "")
+        self.main = int(properties.get("MainPID") or 0)
+        self.kill_mode = properties.get("KillMode") or "control-group"
+        self.result = properties.get("Result") or "success"
+        # one that systemd makes anew for each start, as of systemd-run, is gone once it has stopped
+        self.startable = properties.get("Transient") != "yes" and properties.get("RefuseManualStart") != "yes"
+        self.restart = properties.get("Restart") or "no"
+        self._clean, self._prevent, self._force = (
+            _statuses(properties.get(name, "")) for name in ("SuccessExitStatus", "RestartPreventExitStatus", "RestartForceExitStatus"))
         self.restart_pause = seconds(properties.get("RestartUSec", ""))
         self.stop_timeout = _stop_timeout(properties.get("TimeoutStopUSec", ""))
         self.watchdog = properties.get("WatchdogUSec", "0") not in ("0", "infinity", "")
@@ -94,35 +131,81 @@ class Unit:
         """All processes of the unit, children too, from its control group."""
         return _proc.in_cgroup(self.control_group) if self.control_group else []
 
-    def comes_back_from(self, number):
-        """Whether Restart= brings the unit back after its main process died of this signal (systemd.service(5), table 2)."""
-        if self.restart in ("always",):
+    @property
+    def exited(self):
+        """Active, though what it has started has ended, or runs where systemd does not know: oneshot units, init scripts."""
+        return self.state == "active" and self.substate == "exited"
+
+    def comes_back_from(self, number, handled=False):
+        """Whether systemd starts the unit again after its main process was sent this signal (systemd.service(5), table 2); None: not known.
+
+        handled: whether that process does something of its own on the signal, so that it ends with an exit status that nobody knows.
+        """
+        if handled:
+            return self._comes_back_from_exit()
+        if number in self._prevent[1]:
+            return False
+        if number in self._force[1]:
             return True
-        clean = number in (1, 2, 13, 15)
-        return self.restart in ("on-failure", "on-abnormal", "on-abort") and not clean
+        clean = number in _CLEAN or number in self._clean[1]
+        return self.restart == "always" or self.restart in (("on-success",) if clean else ("on-failure", "on-abnormal", "on-abort"))
+
+    def _comes_back_from_exit(self):
+        codes_matter = self._prevent[0] if self.restart == "always" else self._force[0]
+        if codes_matter or self.restart in ("on-success", "on-failure"):
+            return None
+        return self.restart == "always"
 
 
 def show(names):
-    """[Unit] for unit names, in their order; one systemctl call. Unknown units have loaded False."""
-    if not names:
-        return []
-    argv = ["systemctl", "show", "--no-pager", "--property=" + ",".join(_PROPERTIES), "--"]
-    out = run(argv + [unit_name(name) for name in names]).out
-    units = []
-    for block in out.strip("\n").split("\n\n"):
-        units.append(Unit(dict(line.split("=", 1) for line in block.splitlines() if "=" in line)))
-    return units
+    """[Unit] for unit names, in their order; one systemctl call. Unknown units have loaded False, and those whose name systemctl refuses have
+    wrong as well."""
+    asked = [name for name in names if not wrong_name(name)]
+    told = _told(asked) if asked else []
+    if told is None:
+        # one that it refuses spoils the answer for all
+        alone = [_told([name]) for name in asked]
+        if not any(alone):
+            run(_show(asked))
+        told = [each[0] if each else Unit({"Id": unit_name(name)}, "systemctl refuses '%s'" % name) for name, each in zip(asked, alone)]
+    found = dict(zip(asked, told))
+    return [found[name] if name in found else Unit({"Id": unit_name(name)}, wrong_name(name)) for name in names]
 
 
-def choose(names):
+def _show(names):
+    return ["systemctl", "show", "--no-pager", "--property=" + ",".join(_PROPERTIES), "--"] + [unit_name(name) for name in names]
+
+
+def _told(names):
+    """[Unit] of one systemctl call; None where it does not tell of each of them."""
+    done = run(_show(names), check=False)
+    blocks = done.out.strip("\n").split("\n\n")
+    if done.rc != 0 or len(blocks) != len(names):
+        return None
+    return [Unit(dict(line.split("=", 1) for line in block.splitlines() if "=" in line)) for block in blocks]
+
+
+def choose(candidates):
     """The units meant by a list of candidates: of those that exist on this host the active ones; if none is active, the
     enabled ones; if none is enabled, the first. Aliases count once. [] when none exists."""
     found = {}
-    for unit in show(names):
+    for unit in candidates:
         if unit.loaded:
             found.setdefault(unit.name, unit)
     units = list(found.values())
     return [u for u in units if u.up] or [u for u in units if u.enabled] or units[:1]
+
+
+def stops(name):
+    """The other units that a unit stops when it is stopped (ExecStop=, ExecStopPost=)."""
+    told = run(["systemctl", "show", "--no-pager", "--value", "--property=ExecStop,ExecStopPost", "--", name], check=False).out
+    found = []
+    for command in re.findall(r"argv\[\]=(.*?) ; ", told):
+        words = command.split()
+        verb = next((number for number, word in enumerate(words) if word in ("stop", "kill")), None)
+        if verb is not None and words[0].endswith("systemctl"):
+            found += [unit_name(word) for word in words[verb + 1:] if not word.startswith("-") and not wrong_name(word)]
+    return [unit for unit in dict.fromkeys(found) if unit != name]
 
 
 def stopped_together(units):
@@ -186,7 +269,8 @@ def last_words(name):
     unit = show([name])[0]
     if unit.masked:
         return "%s is masked" % name
-    return "%s is %s (%s)" % (name, unit.state, unit.substate)
+    # why it is no longer up, as start-limit-hit
+    return "%s is %s (%s)" % (name, unit.state, ", ".join([unit.substate] + ([unit.result] if unit.result != "success" and not unit.active else [])))
 
 
 def require(names):
