@@ -10,7 +10,7 @@ import secrets
 import time
 
 from ..module_utils._fault._errors import FaultlineError
-from ..module_utils._fault._module import WAIT_TIMEOUT
+from ..module_utils._fault._module import MOMENTS, WAIT_TIMEOUT
 from ..plugin_utils import _away, _networks
 from ..plugin_utils._action import FaultAction
 from ..plugin_utils._model import plain
@@ -43,7 +43,7 @@ class ActionModule(FaultAction):
 
     def failed(self, result, exc):
         result = super().failed(result, exc)
-        result.update({key: value for key, value in exc.details.items() if key in ("fault", "targets", "proof", "undo", "residue", "injected_at")})
+        result.update({key: value for key, value in exc.details.items() if key in ("fault", "targets", "proof", "undo", "residue", *MOMENTS)})
         result["changed"] = bool(result.get("injected_at")) or exc.code == "not_back"
         return result
 

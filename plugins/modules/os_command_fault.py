@@ -104,10 +104,21 @@ targets:
   returned: always
   type: list
   elements: dict
+injecting_at:
+  description: When the command was started, UTC. What is seen from here on may be its effect.
+  returned: when injected
+  type: str
+  sample: "2026-11-20T10:00:30.123Z"
 injected_at:
   description: When the command had ended, UTC.
   returned: when injected
   type: str
+  sample: "2026-11-20T10:00:31.456Z"
+proven_at:
+  description: When its effect was proven, UTC, by the same clock. Its duration counts from here.
+  returned: when proven
+  type: str
+  sample: "2026-11-20T10:00:31.789Z"
 proof:
   description: The exit status, and whether O(down_check) passes.
   returned: when injected

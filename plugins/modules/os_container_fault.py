@@ -169,11 +169,21 @@ targets:
   returned: always
   type: list
   elements: dict
-injected_at:
-  description: When it was injected, UTC.
+injecting_at:
+  description: When its injection began, UTC. What is seen from here on may be its effect: to stop a service may take long.
   returned: when injected
   type: str
   sample: "2026-11-20T10:00:30.123Z"
+injected_at:
+  description: When its injection had ended, UTC.
+  returned: when injected
+  type: str
+  sample: "2026-11-20T10:00:31.456Z"
+proven_at:
+  description: When its effect was proven, UTC, by the same clock. Its duration counts from here.
+  returned: when proven
+  type: str
+  sample: "2026-11-20T10:00:31.789Z"
 proof:
   description:
     - What was observed. For V(kill) and V(restart) C(came_back) says what came back, and after how many seconds. With O(wait)
@@ -196,6 +206,10 @@ undo:
       description: What the undo does, in words.
       type: list
       elements: str
+    undone_at:
+      description: When it had been undone, UTC, by the clock of this host.
+      returned: when waited for
+      type: str
     held:
       description: Whether the effect lasted until the undo, and the undo came no sooner than it should.
       returned: when waited for

@@ -72,7 +72,7 @@ open:
   description:
     - The open faults, oldest first. Each has C(id), C(kind), C(action), C(subject), C(state) (V(scheduled), V(armed), V(injected),
       V(undoing) or V(residue)), its times (C(planned), C(began), C(injected), C(proven) and C(undone) in epoch seconds of the
-      host's clock),
+      host's clock; C(injecting_at), C(injected_at), C(proven_at) and C(undone_at) are the last four for people),
       C(duration), C(deadline), C(targets), C(steps) (the undo), C(proof), C(held) and C(not_held) (why not), and C(residue).
   returned: always
   type: list

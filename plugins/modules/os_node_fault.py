@@ -214,11 +214,21 @@ targets:
   returned: always
   type: list
   elements: dict
-injected_at:
-  description: When it was injected, UTC.
+injecting_at:
+  description: When its injection began, UTC. What is seen from here on may be its effect: to stop a service may take long.
   returned: when injected
   type: str
   sample: "2026-11-20T10:00:30.123Z"
+injected_at:
+  description: When its injection had ended, UTC.
+  returned: when injected
+  type: str
+  sample: "2026-11-20T10:00:31.456Z"
+proven_at:
+  description: When its effect was proven, UTC, by the same clock. Its duration counts from here.
+  returned: when proven
+  type: str
+  sample: "2026-11-20T10:00:31.789Z"
 boot_time:
   description: Seconds from the answer of the node that goes down to its next answer, for V(reboot) and V(crash).
   returned: when it came back

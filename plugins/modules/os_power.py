@@ -168,10 +168,21 @@ targets:
   returned: always
   type: list
   elements: dict
+injecting_at:
+  description: When the command was about to be given, UTC. What is seen from here on may be its effect.
+  returned: when injected
+  type: str
+  sample: "2026-11-20T10:00:30.123Z"
 injected_at:
   description: When the command was given, UTC.
   returned: when injected
   type: str
+  sample: "2026-11-20T10:00:31.456Z"
+proven_at:
+  description: When its effect was proven, UTC, by the same clock. Its duration counts from here.
+  returned: when proven
+  type: str
+  sample: "2026-11-20T10:00:31.789Z"
 proof:
   description:
     - The C(state) that was read back, C(after) how many seconds, and what it was C(read_from). For V(reset) and V(reboot) also what saw the

@@ -11,6 +11,7 @@ import time
 from ansible.errors import AnsibleError
 
 from ..module_utils._fault._errors import FaultlineError
+from ..module_utils._fault._module import MOMENTS
 
 # seconds between two tries, and what an undo usually takes
 _PAUSE, _UNDO = 1.0, 0.5
@@ -68,7 +69,8 @@ def _known(result, record):
         return {key: result[key] for key in ("fault", "targets", "undo", "duration", "residue") if key in result}
     state = record["state"] if record["state"] in ("undone", "residue") else result["undo"]["state"]
     return {
-        "fault": result["fault"], "targets": result["targets"], "duration": result["duration"], "injected_at": record["injected_at"],
+        "fault": result["fault"], "targets": result["targets"], "duration": result["duration"],
+        **{moment: record.get(moment) for moment in MOMENTS},
         "proof": record["proof"], "residue": record["residue"],
         "undo": dict(result["undo"], state=state, deadline=record["deadline"], undone_at=record["undone_at"], held=record["held"], not_held=record["not_held"]),
     }

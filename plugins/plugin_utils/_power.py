@@ -167,7 +167,7 @@ class Power(Controller):
                 "It may have been restarted. Only a host that Ansible reaches can prove it here.")
             return
         limit = float(args.get("recovery_timeout") or 300)
-        since = moment((result["undo"].get("undone_at") if off else None) or result["injected_at"])
+        since = moment((result["undo"].get("undone_at") if off else None) or result["injecting_at"])
         end, now = time.monotonic() + limit, ""
         self._impatient(3)
         while time.monotonic() < end:

@@ -56,7 +56,7 @@ def spread(hosts: list[str], at: bool) -> tuple[float, float]:
         (record,) = [each for each in told[host]["closed"] if each["id"] == fault]
         if record["state"] != "undone" or record.get("failure"):
             sys.exit(f"{host}: {fault} is {record['state']}: {record.get('failure')}")
-        moments.append(record["injected"])
+        moments.append(record["began"])
     return max(moments) - min(moments), max(moments) - moment if moment else 0.0
 
 

@@ -15,7 +15,8 @@ from ._errors import FaultlineError
 KNOWN = (_service_steps,)
 STATES = ("scheduled", "armed", "injected", "undoing", "residue", "undone", "aborted", "done")
 _SHOWN = (
-    "id", "kind", "action", "subject", "state", "armed_at", "planned", "began", "injected", "injected_at", "proven", "undone", "undone_at",
+    "id", "kind", "action", "subject", "state", "armed_at", "planned", "began", "injecting_at", "injected", "injected_at", "proven",
+    "proven_at", "undone", "undone_at",
     "duration", "deadline", "targets", "steps", "proof", "held", "not_held", "residue", "notes", "undo_attempts", "failure",
 )
 

@@ -75,6 +75,9 @@ class Fault:
         """The undo, as data (see _steps.py)."""
         return []
 
+    def look_before(self, record):
+        """See what the proof compares with: once it is armed, and before its moment; FaultlineError where there is nothing to compare with."""
+
     def inject(self, record):
         """Do it. record: the journal's, for _journal.extend()."""
         raise NotImplementedError
@@ -209,7 +212,8 @@ def _record(fault, duration, **keys):
     _journal.make_folders()
     return dict({
         "version": 1, "id": "%s-%s" % (fault.action, os.urandom(4).hex()), "kind": fault.kind, "action": fault.action, "subject": fault.subject,
-        "state": "armed", "boot": _journal.boot(), "armed_at": _journal.now(), "armed_clock": None, "injected_at": None, "undone_at": None,
+        "state": "armed", "boot": _journal.boot(), "armed_at": _journal.now(), "armed_clock": None, "injecting_at": None, "injected_at": None,
+        "proven_at": None, "undone_at": None,
         "duration": duration, "deadline": None, "deadline_clock": None, "proven": None,
         "names": sorted({fault.subject} | set(fault.names)), "targets": fault.targets(), "steps": [], "before": fault.before(),
         "proof": {}, "residue": [], "held": None, "not_held": "", "supervisor": {},
@@ -321,14 +325,16 @@ def _left_to_the_target(fault, duration, fire_in):
 
 
 def _armed(fault, record):
-    """Start what undoes it."""
+    """Start what undoes it, and look at how it is before."""
     if fault.reversible:
         record["supervisor"] = _supervisor.arm(record)
+    fault.look_before(record)
 
 
 def _fired(fault, record, duration):
     """Inject and prove."""
     record["began"] = time.time() + fault.ahead
+    record["injecting_at"] = _journal.now(fault.ahead)
     fault.inject(record)
     record["injected"] = time.time() + fault.ahead
     record["injected_at"] = _journal.now(fault.ahead)
@@ -390,7 +396,7 @@ def _result(fault, record):
         "msg": "%s: %s%s" % (fault.subject, fault.after(), until),
         "fault": {key: record[key] for key in ("id", "kind", "action", "subject")},
         "targets": record["targets"],
-        "injected_at": record["injected_at"],
+        **{moment: record[moment] for moment in _module.MOMENTS},
         "proof": record["proof"],
         "undo": undo,
         "residue": [],

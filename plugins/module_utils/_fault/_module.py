@@ -29,8 +29,10 @@ TIMES = {
     "wait": {"type": "bool", "default": False},
     "wait_timeout": {"type": "float", "default": WAIT_TIMEOUT},
 }
+# when a fault began to be injected, was injected, and was proven, in a record and in a result
+MOMENTS = ("injecting_at", "injected_at", "proven_at")
 # keys of a result that a failed task has as well
-_RESULT = ("fault", "targets", "planned", "injected_at", "proof", "undo", "residue", "duration", "diff")
+_RESULT = ("fault", "targets", "planned", *MOMENTS, "proof", "undo", "residue", "duration", "diff")
 
 
 def service_arguments():

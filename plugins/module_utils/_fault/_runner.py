@@ -136,7 +136,7 @@ def fire(fault_id):
             return False
         try:
             with _journal.injecting(fault_id):
-                record["began"] = time.time()
+                record.update(began=time.time(), injecting_at=_journal.now())
                 _steps.do(record["steps"])
                 record.update(injected_at=_journal.now(), injected=time.time(), state="injected")
                 _keep(record)
@@ -151,7 +151,7 @@ def fire(fault_id):
 
 def count_from_now(record):
     """Begin a fault's time: its effect is proven."""
-    record["proven"] = time.time()
+    record.update(proven=time.time(), proven_at=_journal.now())
     if record["duration"] is not None:
         record.update(deadline_clock=_journal.clock() + record["duration"], deadline=_journal.now(record["duration"]))
 

@@ -116,13 +116,18 @@ def _series(track, metrics):
     }
 
 
+def _beginning(each):
+    """When an injection that was done began: to stop a service may take long, and is not late for that. Where nobody tells, when it was done."""
+    return each["injected"] if each["began"] is None else min(each["began"], each["injected"])
+
+
 def _lateness(each):
-    """How long after its time an injection was done, s."""
-    return None if each["planned"] is None or each["injected"] is None else each["injected"] - each["planned"]
+    """How long after its time an injection began, s."""
+    return None if each["planned"] is None or each["injected"] is None else _beginning(each) - each["planned"]
 
 
 def _injection(each):
-    return {**{key: each[key] for key in each if key != "proof"}, "lateness": _lateness(each), "proof": without_secrets(each["proof"])}
+    return {**{key: each[key] for key in each if key not in ("proof", "began")}, "lateness": _lateness(each), "proof": without_secrets(each["proof"])}
 
 
 def _disruptions(run):
@@ -136,7 +141,7 @@ def _disruptions(run):
                 planned_at = None if each["planned"] is None else round(each["planned"], 3)
                 together.setdefault((each["round"], planned_at), []).append(each)
         groups = [group for group in together.values() if len(group) > 1]
-        spreads = [max(each["injected"] for each in group) - min(each["injected"] for each in group) for group in groups]
+        spreads = [max(map(_beginning, group)) - min(map(_beginning, group)) for group in groups]
         errors = [2 * max(each["clock_error"] for each in group) for group in groups]
         late = [told for told in (_lateness(each) for each in mine) if told is not None]
         found.append({

@@ -290,6 +290,7 @@ def _read_injections(run, place):
             "host": text(entry.get("host")),
             "planned": number(entry.get("planned")),
             "at": _began(entry),
+            "began": number(entry.get("began")),
             "injected": number(entry.get("injected")),
             "undone": number(entry.get("undone")),
             "clock_offset": number(entry.get("clock_offset"), 0.0),

@@ -127,6 +127,30 @@ def test_what_nobody_can_tell_is_not_told_to_be_gone(monkeypatch, answers, held)
 
 
 @needs_root
+def test_a_fault_tells_when_it_began_was_done_and_was_proven(monkeypatch):
+    now, did = [1000.0], []
+
+    def later(what, seconds, work):
+        def done(self, record):
+            did.append((what, now[0]))
+            now[0] += seconds
+            return work(self, record)
+        return done
+
+    monkeypatch.setattr(_journal.time, "time", lambda: now[0])
+    fault = type("Slow", (Break,), {
+        "look_before": later("look", 1, Break.look_before), "inject": later("inject", 7, Break.inject), "prove": later("prove", 3, Break.prove)})()
+    result = _engine.perform(fault, duration=300)
+    # what it is compared with is seen before it begins; to stop a service may take seven seconds
+    assert did == [("look", 1000.0), ("inject", 1001.0), ("prove", 1008.0)]
+    moments = ["1970-01-01T00:16:41.000Z", "1970-01-01T00:16:48.000Z", "1970-01-01T00:16:51.000Z"]
+    assert [result[moment] for moment in _module.MOMENTS] == moments
+    record = _runner.undo(result["fault"]["id"])
+    assert [record[moment] for moment in (*_module.MOMENTS, "undone_at")] == [*moments, "1970-01-01T00:16:51.000Z"]
+    assert [record[moment] for moment in ("began", "injected", "proven", "undone")] == [1001.0, 1008.0, 1011.0, 1011.0]
+
+
+@needs_root
 def test_a_fault_is_journalled_injected_and_undone():
     result = _engine.perform(Break(), duration=300)
     assert World.broken and result["undo"]["state"] == "armed" and result["proof"] == {"seen": True}

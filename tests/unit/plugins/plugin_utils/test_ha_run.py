@@ -265,6 +265,10 @@ def test_the_spread_of_a_round_is_that_of_its_achieved_times():
         for each, moment, error in zip(_schedule.injections_of(plan), (10.0, 10.004, None), (0.01, 0.02, 0.5), strict=True)]
     (told,) = _report._disruptions(_run_files.Run(path="run", id="run", plan=plan, injections=entries))
     assert told["spread"] == pytest.approx(0.004) and told["spread_error"] == 0.04 and (told["planned"], told["injected"]) == (3, 2)
+    # one that took longer to stop its service did not begin later
+    entries[0]["began"], entries[1]["began"], entries[1]["injected"] = 9.999, 10.001, 17.0
+    (told,) = _report._disruptions(_run_files.Run(path="run", id="run", plan=plan, injections=entries))
+    assert told["spread"] == pytest.approx(0.002)
 
 
 # ---- clocks
