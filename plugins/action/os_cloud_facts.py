@@ -24,6 +24,7 @@ class ActionModule(ActionBase):
         args = plain(self._task.args)
         self._task_vars = task_vars or {}
         before = {kind: self._var(f"faultline_{kind}") for kind in ("services", "containers")}
+        unseen = self._var("faultline_unseen") or {}
         partly = {kind for kind in before if args.get(kind) is not None}
         try:
             for kind in before:
@@ -48,6 +49,7 @@ class ActionModule(ActionBase):
             found, known = facts.get(f"faultline_{kind}"), before[kind] or {}
             if found is not None:
                 found.update({name: each for name, each in known.items() if name not in args[kind]})
+                facts["faultline_unseen"][kind].update({name: why for name, why in (unseen.get(kind) or {}).items() if name not in args[kind]})
         return result
 
     def _var(self, name):

@@ -62,6 +62,10 @@ _value:
       description: The hosts that do not answer.
       type: list
       elements: str
+    notes:
+      description: What C(config) has no room for, or has elsewhere than os-faults would look for it, one sentence each.
+      type: list
+      elements: str
     config:
       description: The content of an os-faults configuration file with what was found. Holds the secrets of the inventory.
       type: dict
@@ -81,11 +85,14 @@ def cloud_found(hostvars, hosts, groups, look="faultline_look", source=None):
         data = None
         if source:
             data = _config.load(str(source), "the source file", lambda text: EncryptedString(ciphertext=text))
+        notes: list = []
+        defined, told = _said(hostvars, hosts, groups)
         return {
-            "table": _found.table(nodes),
-            "gaps": _found.gaps(nodes, *_said(hostvars, hosts, groups)),
+            "table": _found.table(nodes, defined),
+            "gaps": _found.gaps(nodes, defined, told),
             "dead": [node.name for node in nodes if node.found is None],
-            "config": _found.config(nodes, data, "the source file"),
+            "config": _found.config(nodes, data, "the source file", notes),
+            "notes": notes,
         }
     except FaultlineError as exc:
         raise AnsibleFilterError(exc.text) from None
@@ -99,7 +106,7 @@ def _said(hostvars, hosts, groups):
             found.update(plain(hostvars[host].get(f"faultline_{kind}_definitions") or {}))
         for name in found:
             group = group_name(kind, name)
-            if group in groups:
+            if group in groups and not any(group_name(kind, other) == group for other in found if other != name):
                 told[kind, name] = [str(host) for host in groups[group]]
     return names, told
 

@@ -295,6 +295,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         for name, answer in sorted(answers.items()):
             if "error" in answer:
                 self.display.warning(f"{name} could not be probed: {answer['error']}")
+            elif answer["found"]["lacking"]:
+                self.display.warning(f"{name} could be probed in part only: {'; '.join(answer['found']['lacking'])}")
         if use:
             self._cache[key] = {"question": question, "answers": answers}
         return answers
@@ -345,7 +347,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             told.update(_on_node(node.name, cloud, answers.get(node.name, {})))
             for name, value in told.items():
                 self.inventory.set_variable(node.name, name, value)
-        self._group(cloud, answers)
+        self._group(cloud, answers, path)
         for node in cloud.nodes:
             variables = self.inventory.get_host(node.name).get_vars()
             self._set_composite_vars(self.get_option("compose"), variables, node.name, strict)
@@ -361,7 +363,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise FaultlineError(f"{path}: {problems[0]}", code="bad_config")
         return networks
 
-    def _group(self, cloud, answers):
+    def _group(self, cloud, answers, path):
+        nodes = {node.name for node in cloud.nodes}
         for kind, things in (("service", cloud.services), ("container", cloud.containers)):
             members = {thing.name: list(thing.hosts) for thing in things.values() if thing.hosts is not None}
             for thing in cloud.in_containers.values() if kind == "service" else ():
@@ -373,9 +376,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                         members.setdefault(found, []).append(name)
             if answers:
                 # Looked for and found nowhere: known to be empty.
+                unseen = {name for answer in answers.values() for name in answer.get("found", {}).get("unseen", {}).get(f"{kind}s", {})}
                 for name in things:
-                    members.setdefault(name, [])
+                    if name not in unseen:
+                        members.setdefault(name, [])
             for name in sorted(members):
+                if group_name(kind, name) in nodes:
+                    raise FaultlineError(
+                        f"{path}: a node is named '{group_name(kind, name)}', which is the group of the {kind} {name} that was found.", code="bad_config",
+                        hint="Give the node another fqdn.")
                 group = self.inventory.add_group(group_name(kind, name))
                 for host in sorted(members[name]):
                     self.inventory.add_child(group, host)
@@ -407,6 +416,7 @@ def _node_facts(node, answer, networks):
         facts["faultline_networks"] = found.get("networks") or networks
     if found:
         facts["faultline_host"] = found["host"]
+        facts["faultline_unseen"] = found.get("unseen", {})
     if "error" in answer:
         facts["faultline_probe_error"] = answer["error"]
     return facts

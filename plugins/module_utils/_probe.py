@@ -31,11 +31,23 @@ class Look:
     def __init__(self, timeout):
         self.end = time.monotonic() + timeout
         self.lacking = []
+        # what was looked for and could not be seen, which says nothing of whether it is there: name -> why
+        self.unseen = {"services": {}, "containers": {}}
+        # unit -> why systemd was not asked for it, or did not tell; all of them, if it told nothing at all
+        self.bad_units, self.no_units = {}, ""
+        # why some processes, some engines are hidden from us
+        self.hidden, self.engineless = "", ""
         self.engines = None
 
     def lack(self, what):
         if what not in self.lacking:
             self.lacking.append(what)
+
+    def miss(self, kind, name, why):
+        """Note that a service or a container could not be looked for."""
+        self.unseen[kind][name] = why
+        if why not in self.lacking:
+            self.lack("%s %s: %s" % (kind[:-1], name, why))
 
     def run(self, argv):
         """(return code, stdout, stderr) of a command; None when it is not there or too slow. It may take four fifths of what is left, so that one that
@@ -94,7 +106,8 @@ def _processes(look):
         if line:
             found[pid] = (line.replace(b"\0", b" ").decode("utf-8", "replace"), _control_group(pid))
     if 1 not in parents:
-        look.lack("processes of other users are hidden here (hidepid)")
+        look.hidden = "processes of other users are hidden here (hidepid)"
+        look.lack(look.hidden)
     pid, lines = os.getpid(), set()
     while pid in parents:
         # What started us may quote a pattern that we look for, and so may its twin before sudo.
@@ -125,24 +138,21 @@ def _init():
 
 
 def _units(look, candidates):
-    """Candidate -> {id, up, there, control_group} for units that exist; all in one systemctl call."""
-    candidates = sorted({unit for unit in candidates if _UNIT.match(unit)})
+    """Candidate -> {id, up, there, control_group} for units that exist; all in one systemctl call, unless it refuses a name."""
+    look.bad_units.update((unit, "'%s' is no name of a unit" % unit) for unit in candidates if not _UNIT.match(unit))
+    candidates = sorted({unit for unit in candidates if unit not in look.bad_units})
     if not candidates:
         return {}
     if not os.path.isdir("/run/systemd/system"):
         scripts = [unit for unit in candidates if os.path.exists("/etc/init.d/" + unit)]
         return {unit: {"id": unit, "up": None, "there": True, "control_group": ""} for unit in scripts}
-    argv = ["systemctl", "show", "--no-pager", "--property=Id,LoadState,ActiveState,UnitFileState,MainPID,ControlGroup"]
-    done = look.run(argv + ["--"] + [_full_name(unit) for unit in candidates])
-    if done is None or not done[1]:
-        look.lack("systemctl told nothing of the units")
-        return {}
-    blocks = done[1].strip("\n").split("\n\n")
-    if len(blocks) != len(candidates):
-        look.lack("systemctl told of %d units, asked for %d" % (len(blocks), len(candidates)))
-        return {}
+    for unit in candidates:
+        if _full_name(unit).rpartition(".")[0].endswith("@"):
+            # systemctl ends at such a name, and says nothing of those after it
+            look.bad_units[unit] = "'%s' is a template: say which instance, as in %s1" % (unit, _full_name(unit).rpartition(".")[0])
+    blocks = _shown(look, [unit for unit in candidates if unit not in look.bad_units])
     units = {}
-    for unit, block in zip(candidates, blocks):
+    for unit, block in blocks.items():
         told = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         # Masked for now, as by a fault that is on: still a service of this host.
         loaded = told.get("LoadState") == "loaded" or told.get("UnitFileState") == "masked-runtime"
@@ -160,6 +170,36 @@ def _units(look, candidates):
     return units
 
 
+def _shown(look, units):
+    """Unit -> what systemctl shows of it. It ends at the first name that it does not take: then each half is asked for by itself, so that such a name
+    costs itself only."""
+    if not units or look.no_units:
+        return {}
+    argv = ["systemctl", "show", "--no-pager", "--property=Id,LoadState,ActiveState,UnitFileState,MainPID,ControlGroup", "--"]
+    done = look.run(argv + [_full_name(unit) for unit in units])
+    said = (done[2].strip().splitlines() or [""])[-1][:200] if done else ""
+    blocks = done[1].strip("\n").split("\n\n") if done and done[1].strip() else []
+    if len(blocks) == len(units):
+        return dict(zip(units, blocks))
+    blamed = [unit for unit in units if done and _full_name(unit) in done[2]]
+    if done is None or not blocks and not blamed and not _answers(look):
+        look.no_units = "systemctl told nothing of the units%s" % (": " + said if said else "")
+        look.lack(look.no_units)
+        return {}
+    if len(units) == 1:
+        look.bad_units[units[0]] = "systemctl told nothing of the unit %s%s" % (units[0], ": " + said if said else "")
+        return {}
+    half = len(units) // 2
+    parts = [blamed, [unit for unit in units if unit not in blamed]] if blamed and len(blamed) < len(units) else [units[:half], units[half:]]
+    return {unit: block for part in parts for unit, block in _shown(look, part).items()}
+
+
+def _answers(look):
+    """Whether systemd tells anything at all."""
+    done = look.run(["systemctl", "show", "--no-pager", "--property=Version"])
+    return bool(done and done[0] == 0 and done[1].strip())
+
+
 # -- services and containers ------------------------------------------------------------------------------------------
 
 
@@ -170,9 +210,32 @@ def _services(look, definitions):
     found = {}
     for name, definition in definitions.items():
         here = _service(look, name, definition, units, processes)
-        if here:
+        # a unit that could not be asked for may be what runs the processes
+        why = _unseen(look, definition, here, processes)
+        if why:
+            look.miss("services", name, why)
+        elif here:
             found[name] = here
     return found
+
+
+def _unseen(look, definition, here, processes):
+    """Why it is not known whether, or how, a service is on this host; '' where it is."""
+    if here and (here.get("unit") or here.get("container_name")):
+        return ""
+    if here and look.engineless and here["pids"] and all(_CONTAINER_ID.search(processes[pid][1]) for pid in here["pids"]):
+        return look.engineless
+    wanted = definition.get("unit") or []
+    bad = next((look.bad_units[unit] for unit in wanted if unit in look.bad_units), "")
+    if bad or wanted and look.no_units:
+        return bad or look.no_units
+    if here:
+        return ""
+    if definition.get("grep") and _expression(definition["grep"])[1]:
+        return "its grep is no regular expression: %s" % _expression(definition["grep"])[1]
+    if str(definition.get("driver") or "").endswith("_container"):
+        return look.engineless
+    return look.hidden if definition.get("grep") else ""
 
 
 def _service(look, name, definition, units, processes):
@@ -191,7 +254,7 @@ def _service(look, name, definition, units, processes):
     active = any(unit["up"] for unit in candidates)
     if not ids or candidates[0]["up"] is None:
         # No unit here, or an init script that tells nothing: the processes themselves.
-        pids = set(_matching(look, name, definition.get("grep"), processes))
+        pids = set(_matching(definition.get("grep"), processes))
         active = bool(pids)
         container = None if ids else _container_of(look, name, definition, pids, processes)
         if container:
@@ -210,15 +273,17 @@ def _service(look, name, definition, units, processes):
     return here
 
 
-def _matching(look, name, pattern, processes):
-    if not pattern:
-        return []
+def _expression(pattern):
+    """(the compiled regular expression or None, why it is none)."""
     try:
-        expression = re.compile(pattern)
+        return re.compile(pattern), ""
     except re.error as exc:
-        look.lack("grep of %s is no regular expression: %s" % (name, exc))
-        return []
-    return [pid for pid, (line, _group) in processes.items() if expression.search(line)]
+        return None, str(exc)
+
+
+def _matching(pattern, processes):
+    expression = _expression(pattern)[0] if pattern else None
+    return [pid for pid, (line, _group) in processes.items() if expression.search(line)] if expression else []
 
 
 def _container_of(look, name, definition, pids, processes):
@@ -260,7 +325,8 @@ def _all_containers(look):
         done = look.run([engine, "ps", "--all", "--no-trunc", "--format", "{{.ID}}\t{{.Names}}\t{{.Status}}"])
         if done is None or done[0] != 0:
             said = (done[2].strip().splitlines() or [""])[-1][:200] if done else "no answer"
-            look.lack("%s ps: %s" % (engine, said))
+            look.engineless = "%s ps: %s" % (engine, said)
+            look.lack(look.engineless)
             continue
         for line in done[1].splitlines():
             fields = line.split("\t")
@@ -278,6 +344,8 @@ def _containers(look, definitions):
         engine = there.get(definition.get("container_name") or name)
         if engine:
             found[name] = dict(definition, engine=engine[0], id=engine[1], active=engine[2])
+        elif look.engineless:
+            look.miss("containers", name, look.engineless)
     return found
 
 
@@ -417,7 +485,8 @@ def probe(spec):
 
     spec: services (name -> definition), containers (name -> definition), networks (name -> cidr, or a mapping with
     interface and cidr), iface and address (how the host is known), timeout (seconds for all of it, 30 if not said).
-    Returns services, containers, networks (those that are here), host, complete, lacking (reasons), seconds.
+    Returns services, containers, networks (those that are here), host, complete, lacking (reasons), unseen (what could not be looked for: services and
+    containers, name -> why), seconds.
     """
     begin = time.monotonic()
     look = Look(float(spec.get("timeout") or 30))
@@ -431,5 +500,6 @@ def probe(spec):
     }
     found["complete"] = not look.lacking
     found["lacking"] = look.lacking
+    found["unseen"] = look.unseen
     found["seconds"] = round(time.monotonic() - begin, 3)
     return found

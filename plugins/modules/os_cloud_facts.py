@@ -19,6 +19,8 @@ description:
   - A service is on a host if one of its systemd units is loaded and is active, enabled or failed, or if a process matches
     its C(grep). A container is on a host if an engine has one of exactly that name, running or not.
   - Needs no root. Where it was not allowed to see everything, RV(complete) is V(false) and RV(lacking) has the reasons.
+  - A definition that cannot be looked for, as one with a name that systemd does not take, costs its own entry only, which is in
+    RV(ansible_facts.faultline_unseen) then.
 options:
   services:
     description:
@@ -110,6 +112,14 @@ ansible_facts:
       returned: success
       sample:
         management: {interface: eth0, cidr: 10.71.0.0/16, mac: "02:42:0a:47:00:0b"}
+    faultline_unseen:
+      description:
+        - C(services) and C(containers), name to reason, of what could not be looked for here. It says nothing of whether they are on the host.
+      type: dict
+      returned: success
+      sample:
+        services: {nova-compute: "'nova-compute@' is a template: say which instance, as in nova-compute@1"}
+        containers: {}
     faultline_host:
       description: The host's C(fqdn), C(mac), C(interfaces), C(init), C(kernel), C(python), and which C(tools) it has.
       type: dict
@@ -158,7 +168,7 @@ def main():
         if not isinstance(module.params[name] or {}, dict):
             module.fail_json(msg="%s: a list of names needs the controller's half of this module." % name)
     found = probe(module.params)
-    facts = {"faultline_" + name: found[name] for name in ("services", "containers", "networks", "host")}
+    facts = {"faultline_" + name: found[name] for name in ("services", "containers", "networks", "host", "unseen")}
     counted = ["%d %s" % (len(found[name]), name) for name in ("services", "containers", "networks")]
     rest = {name: found[name] for name in ("complete", "lacking", "seconds")}
     module.exit_json(changed=False, ansible_facts=facts, msg=", ".join(counted), **rest)

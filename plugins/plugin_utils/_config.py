@@ -345,6 +345,7 @@ _EXTRA = Keys(
         "known_hosts": _FILE,
         "networks": MapOf(Network(), "a mapping of network names", _NAME),
         "units": MapOf(ListOf(_UNIT, "a list of units"), "a mapping of service names", _NAME),
+        "ports": MapOf(_Port(), "a mapping of service names", _NAME),
         "in_containers": _CONTAINERS,
     },
 )
@@ -482,14 +483,15 @@ def _build(data, problems):
         driver=driver,
         iface=args.get("iface") or ("eth0" if driver == "devstack" else ""),
     )
-    units = (data.get("faultline") or {}).get("units") or {}
-    for name in units:
-        if name not in (data.get("services") or {}):
-            path = below("faultline.units", name)
-            known = data.get("services") or {}
-            problems.append(problem(path, "no such service", "a name under services", did_you_mean(name, known, 1)))
+    units, ports = ((data.get("faultline") or {}).get(key) or {} for key in ("units", "ports"))
+    for key, named in (("units", units), ("ports", ports)):
+        known = data.get("services") or {}
+        for name in named:
+            if name not in known:
+                path = below(f"faultline.{key}", name)
+                problems.append(problem(path, "no such service", "a name under services", did_you_mean(name, known, 1)))
     for section, things, define in (
-        ("services", cloud.services, lambda n, d: service_definition(d["driver"], d["args"], units.get(n))),
+        ("services", cloud.services, lambda n, d: service_definition(d["driver"], d["args"], units.get(n), ports.get(n))),
         ("containers", cloud.containers, lambda n, d: {"driver": d["driver"], **d["args"]}),
     ):
         for name, entry in (data.get(section) or {}).items():
@@ -569,8 +571,8 @@ def _hosts(addresses, nodes, path, problems):
     return hosts
 
 
-def service_definition(driver, args, units=None):
-    """A service as the cloud model has it, from the driver and the arguments of os-faults."""
+def service_definition(driver, args, units=None, ports=None):
+    """A service as the cloud model has it, from the driver and the arguments of os-faults; units and ports: all of them, where it has room for one."""
     args = dict(args)
     definition = {"driver": driver}
     if driver in ("system_service", "systemd_service", "linux_service"):
@@ -584,7 +586,8 @@ def service_definition(driver, args, units=None):
         # DevStack has no screen any more; what is left of it is the process.
         args.pop("window_name", None)
         definition["driver"] = "process"
-    ports = args.pop("port", None)
+    first = args.pop("port", None)
+    ports = ports or first
     definition.update(args)
     if ports:
         # with its direction, where it has one

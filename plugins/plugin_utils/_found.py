@@ -12,7 +12,7 @@ import dataclasses
 from . import _catalogue, _config, _grep, _names
 from ..module_utils._fault._errors import FaultlineError
 from ..module_utils._fault._module import CONTAINER_DRIVERS
-from ._model import plain
+from ._model import group_name, plain
 
 
 @dataclasses.dataclass
@@ -31,6 +31,10 @@ class Seen:
 
     def things(self, kind):
         return (self.found or {}).get(f"faultline_{kind}s") or {}
+
+    def unseen(self, kind):
+        """What could not be looked for, name -> why."""
+        return ((self.found or {}).get("faultline_unseen") or {}).get(f"{kind}s") or {}
 
     def in_containers(self):
         """The services that containers run here."""
@@ -80,23 +84,26 @@ def _auth(variables):
 
 
 def gaps(nodes, definitions, groups):
-    """What is not as it was said, one sentence each: nodes that do not answer, services that are not where they should be.
+    """What is not as it was said, one sentence each: nodes that do not answer, services that are not where they should be, and what could not be seen.
 
     definitions: {"service": names, "container": names}; groups: {("service", name): hosts} of the mappings that are known.
     """
     missing = [f"{node.name} ({node.ip}) does not answer: {node.error}" for node in nodes if node.found is None]
     alive = [node for node in nodes if node.found is not None]
+    missing += [f"{node.name} could be looked at in part only: {'; '.join(node.lacking)}" for node in alive if node.lacking]
     for kind in ("service", "container"):
         for name in sorted(definitions[kind]):
             said = groups.get((kind, name))
             if said is None:
-                if not any(name in node.things(kind) for node in alive):
+                if not any(name in node.things(kind) for node in alive) and not any(name in node.unseen(kind) for node in alive):
                     missing.append(f"{kind} {name} is on none of the nodes that answer")
             elif not said:
                 missing.append(f"{kind} {name} is said to be on no node at all")
             for node in alive:
                 there = node.things(kind).get(name)
-                if said is not None and node.name in said and there is None:
+                if there is None and name in node.unseen(kind) and (said is None or node.name in said):
+                    missing.append(f"{kind} {name} could not be looked for on {node.name}: {node.unseen(kind)[name]}")
+                elif said is not None and node.name in said and there is None:
                     missing.append(f"{kind} {name} is not on {node.name}")
                 elif there is not None and (said is None or node.name in said) and not there.get("active", True):
                     what = ", ".join(there.get("unit") or [])
@@ -104,8 +111,9 @@ def gaps(nodes, definitions, groups):
     return missing
 
 
-def table(nodes):
-    """What was found, as lines for a person: the nodes, then what runs where."""
+def table(nodes, defined=None):
+    """What was found, as lines for a person: the nodes, what runs where, and what of the `defined` ({"service": names, ...}) could not be looked for."""
+    defined = defined or {"service": (), "container": ()}
     rows = [("node", "address", "mac", "answers")]
     for node in nodes:
         host = (node.found or {}).get("faultline_host") or {}
@@ -125,7 +133,17 @@ def table(nodes):
             rows.append((name, how, " ".join(hosts)))
         if len(rows) > 1:
             lines += ["", *_columns(rows)]
-    return lines
+    return lines + _not_seen(nodes, defined)
+
+
+def _not_seen(nodes, defined):
+    """What nobody could look for, as lines of the table. Of what only the catalogue seeks the nodes say enough: they were looked at in part."""
+    rows = [("not looked for", "on", "because")]
+    for kind in ("service", "container"):
+        for name in sorted({name for node in nodes for name in node.unseen(kind) if name in defined[kind]}):
+            on = [node for node in nodes if name in node.unseen(kind)]
+            rows.append((f"{kind} {name}", " ".join(node.name for node in on), on[0].unseen(kind)[name]))
+    return ["", *_columns(rows)] if len(rows) > 1 else []
 
 
 def _columns(rows):
@@ -136,29 +154,46 @@ def _columns(rows):
 # -- as an os-faults file ---------------------------------------------------------------------------------------------
 
 
-def config(nodes, source=None, name="os-faults.yaml"):
+def config(nodes, source=None, name="os-faults.yaml", notes=None):
     """A configuration file of os-faults with what was found; what else the source file has, stays.
 
-    source: the data of the file that the inventory is from, or None for an inventory of another kind.
+    source: the data of the file that the inventory is from, or None for an inventory of another kind; notes: gets what such a file cannot hold, a
+    sentence each.
     """
+    notes = [] if notes is None else notes
     source = _config.sections(source)
     written = {key: copy.deepcopy(plain(source[key])) for key in _config.SECTIONS if source and key in source}
     cloud = _config.parse(written, name) if written else None
     nodes = _with_others(nodes, cloud)
     written["cloud_management"] = {"driver": "universal"}
     written["node_discover"] = {"driver": "node_list", "args": [_node(node, nodes, cloud) for node in nodes]}
-    units: dict = dict((written.get("faultline") or {}).get("units") or {})
+    units, ports = (dict((written.get("faultline") or {}).get(key) or {}) for key in ("units", "ports"))
     in_containers = {name: _in_containers(name, nodes) for name in sorted({name for node in nodes for name in node.in_containers()})}
     for kind, section in (("service", "services"), ("container", "containers")):
         entries = written.get(section) or {}
+        given, taken = set(entries), {group_name(kind, each): each for each in entries}
         for thing in sorted({*entries, *(name for node in nodes for name in node.written(kind))}):
-            entries[thing] = _entry(kind, thing, entries.get(thing), nodes, cloud)
+            other = taken.setdefault(group_name(kind, thing), thing)
+            if other != thing:
+                notes.append(f"{kind} {thing}: a file cannot have it beside {other}, as both would be the group {group_name(kind, thing)}. It is left out.")
+                continue
+            try:
+                entries[thing] = _entry(kind, thing, entries.get(thing), nodes, cloud)
+            except FaultlineError as exc:
+                notes.append(f"{exc.text} It is left out.")
+                continue
             all_units = _units(nodes, thing) if kind == "service" else []
             if len(all_units) > 1 and entries[thing]["driver"] in ("system_service", "systemd_service"):
                 units[thing] = all_units
+            # os-faults has room for one port
+            if kind == "service" and thing not in given and len(_ports(nodes, thing)) > 1:
+                ports[thing] = _ports(nodes, thing)
+                notes.append(
+                    f"service {thing} has the ports {', '.join(' '.join(map(str, pair)) for pair in ports[thing])}. os-faults has room for the first; "
+                    "all are under faultline.ports.")
         if entries or section == "services":
             written[section] = {thing: entries[thing] for thing in sorted(entries)}
-    extra = {**(written.pop("faultline", None) or {}), "networks": _networks(nodes, cloud), "units": units, "in_containers": in_containers}
+    extra = {**(written.pop("faultline", None) or {}), "networks": _networks(nodes, cloud), "units": units, "ports": ports, "in_containers": in_containers}
     extra = {key: value for key, value in extra.items() if value}
     if extra:
         # Ours: os-faults passes over it.
@@ -183,7 +218,8 @@ def _node(node, nodes, cloud):
     names = [(other.found or {}).get("faultline_host", {}).get("fqdn") for other in nodes]
     fqdn = node.fqdn or host.get("fqdn") or ""
     entry = {"ip": node.ip}
-    if fqdn and names.count(fqdn) < 2:
+    # what every machine calls itself is no name of one
+    if fqdn and names.count(fqdn) < 2 and (node.fqdn or fqdn.partition(".")[0] not in ("localhost", "all", "ungrouped", "unprobed")):
         entry["fqdn"] = fqdn
     if host.get("mac") or node.mac:
         entry["mac"] = host.get("mac") or node.mac
@@ -201,8 +237,8 @@ def _entry(kind, name, given, nodes, cloud):
     said = (cloud.services if kind == "service" else cloud.containers).get(name) if cloud and given else None
     ips = []
     for node in nodes:
-        kept = node.found is None and said is not None and node.name in (said.hosts or [])
-        # Nothing new is known of a node that does not answer.
+        kept = (node.found is None or name in node.unseen(kind)) and said is not None and node.name in (said.hosts or [])
+        # Nothing new is known of a node that does not answer, nor of what could not be looked for.
         if node in on or kept:
             ips.append(node.ip)
     if given:
@@ -257,6 +293,12 @@ def _pattern(name, definition):
 def _units(nodes, service):
     found = [unit for node in nodes for unit in node.written("service").get(service, {}).get("unit") or []]
     return list(dict.fromkeys(found))
+
+
+def _ports(nodes, service):
+    """All ports of a service, as pairs."""
+    found = [node.written("service").get(service, {}).get("port") or [] for node in nodes]
+    return list({str(pair): pair for each in found for pair in (each if each and isinstance(each[0], list) else [each] if each else [])}.values())
 
 
 def _networks(nodes, cloud):

@@ -53,6 +53,7 @@ class Plan:
     outside: list  # the hosts where it runs too, but which are not among those to choose from
     unreachable: list  # the hosts that were left out because nobody could look at them
     module: str
+    unseen: dict = field(default_factory=dict)  # those of them that answered, but could not tell: host -> why
     left_alone: list = field(default_factory=list)  # of those that could have been chosen: {host, why}
     args: dict = field(default_factory=dict)
     host_args: dict = field(default_factory=dict)  # host -> what only its step has
@@ -79,6 +80,7 @@ class Plan:
             "candidates": self.candidates,
             "outside": self.outside,
             "unreachable": self.unreachable,
+            "unseen": self.unseen,
             "left_alone": self.left_alone,
             "undo": self.undo,
         }
@@ -90,8 +92,11 @@ def describe(plan, detailed=False):
     yield f"  hits {', '.join(plan['chosen'])} (of {len(plan['candidates'])}; seed {plan['seed']}); undo: {plan['undo']}"
     if plan["outside"]:
         yield f"  never hits {', '.join(plan['outside'])}: outside of --limit"
-    if plan["unreachable"]:
-        yield f"  leaves out {', '.join(plan['unreachable'])}: no answer"
+    silent = [host for host in plan["unreachable"] if host not in plan["unseen"]]
+    if silent:
+        yield f"  leaves out {', '.join(silent)}: no answer"
+    for host, why in plan["unseen"].items():
+        yield f"  leaves out {host}, where it could not be looked for: {why}"
     for each in plan["left_alone"]:
         yield f"  {spared_words(each)}"
     for host, step in plan["hosts"].items() if detailed else ():
@@ -164,10 +169,21 @@ class Cloud:
     def runs(self, kind, name, hosts):
         """(the hosts that run it, those of `hosts` of which nobody knows)."""
         group = group_name(kind, name)
-        if group in self.groups:
+        # a group that two names share says of neither where it runs
+        if group in self.groups and not self.sharing(kind, name):
             return list(self.groups[group]), []
         known = {host: self.var(host, f"faultline_{kind}s") for host in hosts}
-        return [h for h, names in known.items() if name in (names or ())], [h for h, names in known.items() if names is None]
+        # a look may have been unable to tell
+        return [h for h, names in known.items() if name in (names or ())], [
+            h for h, names in known.items() if names is None or name not in names and self.unseen(h, kind, name)]
+
+    def sharing(self, kind, name):
+        """The other names of this cloud that become the same group."""
+        return [each for each in self.names(kind) if each != name and group_name(kind, each) == group_name(kind, name)]
+
+    def unseen(self, host, kind, name):
+        """Why it could not be looked for there, or ''."""
+        return ((self.var(host, "faultline_unseen") or {}).get(f"{kind}s") or {}).get(name) or ""
 
 
 def _management():
@@ -181,23 +197,25 @@ def plan(intent, cloud, among, seed, built=BUILT, skip_unmapped=False, spared=No
     skip_unmapped: somebody has looked; a host of which still nothing is known does not answer, and is left out.
     spared: {host: why} of those to be left alone. A choice avoids them; where they are named, or all are meant, it is a PlanError in_debug.
     """
-    unreachable = []
+    unreachable, unseen = [], {}
     while True:
         try:
-            return _Planner(intent, cloud, among, seed, unreachable, spared or {}).plan(built)
+            return _Planner(intent, cloud, among, seed, unreachable, spared or {}, unseen).plan(built)
         except PlanError as exc:
             if exc.code != "unmapped" or not skip_unmapped:
                 raise
             unreachable += exc.details["hosts"]
+            unseen.update(exc.details.get("unseen", {}))
 
 
 class _Planner:
-    def __init__(self, intent, cloud, among, seed, unreachable, spared):
+    def __init__(self, intent, cloud, among, seed, unreachable, spared, unseen):
         self.intent, self.cloud, self.seed, self.spared = intent, cloud, str(seed), spared
         # those that a choice has avoided
         self.avoided = {}
         self.among = [host for host in dict.fromkeys(among) if host not in unreachable]
         self.unreachable = [host for host in unreachable if host in among]
+        self.unseen = unseen
 
     def plan(self, built):
         intent = self.intent
@@ -221,6 +239,7 @@ class _Planner:
             targets=targets,
             outside=[host for host in outside if host not in self.among and host not in self.unreachable],
             unreachable=self.unreachable,
+            unseen={host: why for host, why in self.unseen.items() if host in self.unreachable},
             left_alone=[{"host": host, "why": why} for host, why in self.avoided.items()],
             module=module,
             args=args,
@@ -244,7 +263,7 @@ class _Planner:
         else:
             among = self.among
         other = replace(intent, selector=intent.others, with_service=intent.others_with, others=None, others_with=None)
-        planner = _Planner(other, self.cloud, among, self.seed, self.unreachable, self.spared)
+        planner = _Planner(other, self.cloud, among, self.seed, self.unreachable, self.spared, self.unseen)
         others = planner.side()[1]
         self.avoided.update(planner.avoided)
         both = [host for host in targets if host in others]
@@ -385,6 +404,8 @@ class _Planner:
 
     def among_host(self, word):
         host = self.host(word)
+        if host in self.unseen:
+            raise self.error(f"It could not be seen what runs on {host}: {self.unseen[host]}.", word, "unseen")
         if host in self.unreachable:
             raise self.error(f"The node {host} does not answer.", word, "unreachable_node")
         if host not in self.among:
@@ -406,6 +427,7 @@ class _Planner:
                 f"{', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}.",
             )
             error.details["hosts"] = unknown
+            error.details["unseen"] = {host: why for host, why in ((host, self.cloud.unseen(host, kind, name)) for host in unknown) if why}
             raise error
         missing = [host for host in pool if host not in everywhere]
         if missing and self.intent.selector.mode == "names":
@@ -431,6 +453,8 @@ class _Planner:
             service = self.intent.with_service or (self.intent.subject if self.intent.kind in ("service", "container") else None)
             runs = f" that runs {service}" if service else ""
             hint = f"Left out because they do not answer: {', '.join(self.unreachable)}." if self.unreachable else ""
+            if self.unseen:
+                hint = f"Left out: {', '.join(self.unreachable)}. {'; '.join(f'{host}: {why}' for host, why in self.unseen.items())}."
             if not pool:
                 narrowed = "It runs elsewhere: look at --limit, the play's hosts, and the words about nodes." if elsewhere else ""
                 hint = " ".join(filter(None, (hint, narrowed)))

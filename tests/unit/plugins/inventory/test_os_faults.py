@@ -273,6 +273,22 @@ def test_what_was_found_is_known(inventory, asked):
     assert {"nova-api", "mysql", "keystone"} <= set(question["spec"]["services"]) and question["forks"] == 50
 
 
+def test_what_a_node_could_not_tell_is_told_and_makes_no_group(inventory, asked, monkeypatch, capsys):
+    unseen = {"services": {"nova-api": "systemctl told nothing"}, "containers": {}}
+    part = {**FOUND, "services": {}, "lacking": ["systemctl told nothing"], "complete": False, "unseen": unseen}
+    monkeypatch.setattr(_ssh, "probe_all", lambda *_args: {"ctl1": {"found": part}, "10.0.0.12": {"found": part}})
+    found = inventory(DISCOVER + UNMAPPED, "a.yml")
+    assert groups(found) == {"container_nova_api": []}
+    assert variables(found, "ctl1")["faultline_unseen"] == unseen
+    assert "ctl1 could be probed in part only: systemctl told nothing" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_node_named_as_the_group_of_what_was_found(inventory, monkeypatch, capsys):
+    monkeypatch.setattr(_ssh, "probe_all", lambda *_args: {"service_mysql": {"found": FOUND}})
+    inventory(DISCOVER + UNMAPPED.replace("fqdn: ctl1", "fqdn: service_mysql"), "a.yml")
+    assert "a node is named 'service_mysql', which is the group of the service mysql that was found" in " ".join(capsys.readouterr().err.split())
+
+
 def test_what_the_file_says_is_taken_as_it_is(inventory, asked):
     mapped = UNMAPPED.replace("grep: nova-api}}", "grep: nova-api}, hosts: [10.0.0.12]}")
     found = inventory(DISCOVER + mapped, "a.yml")

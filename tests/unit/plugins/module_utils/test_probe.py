@@ -72,10 +72,11 @@ def test_other_drivers_keep_their_keys():
     assert (found["driver"], found["pcs_service"], found["pids"]) == ("pcs_service", "p_x", [7])
 
 
-def test_a_bad_pattern_is_told():
-    look = _probe.Look(HANG)
-    assert _probe._service(look, "x", {"grep": "("}, {}, {7: ("x", "")}) is None
-    assert "grep of x is no regular expression" in look.lacking[0]
+def test_a_bad_pattern_costs_its_own_entry_only():
+    found = _probe.probe({"services": {"x": {"grep": "("}, "y": {"grep": "."}}, "timeout": HANG})
+    assert found["services"].keys() == {"y"} and found["unseen"]["services"].keys() == {"x"}
+    (said,) = found["lacking"]
+    assert said.startswith("service x: its grep is no regular expression: ") and not found["complete"]
 
 
 INTERFACES = {
@@ -182,6 +183,66 @@ def test_all_units_are_asked_for_at_once(programs):
     assert call.endswith("-- mysql.service nope.service off.service sick.service standby.service")
 
 
+# as the real one: it ends at a name that it does not take, whatever comes after it
+PICKY = """#!/bin/sh
+case "$*" in *--property=Version) echo Version=252; exit;; esac
+while [ "$1" != -- ]; do shift; done
+shift
+for name; do
+    case $name in
+        bad*|*@.service) echo "Failed to get properties: Unit name $name is neither a valid invocation ID nor unit name." >&2; exit 1;;
+        mute*) echo "Failed to get properties: Too big" >&2; exit 1;;
+    esac
+    printf "Id=%s\\nLoadState=loaded\\nActiveState=active\\nUnitFileState=enabled\\nMainPID=12\\nControlGroup=/x\\n\\n" "$name"
+done
+"""
+
+
+def services_of(folder_program, **definitions):
+    folder_program("systemctl", PICKY)
+    look = _probe.Look(HANG)
+    found = _probe._services(look, {name.replace("_", "-"): each for name, each in definitions.items()})
+    return look, found
+
+
+@pytest.mark.parametrize("name, why", [
+    ("nova-compute@", "'nova-compute@' is a template: say which instance, as in nova-compute@1"),
+    ("nova-compute@.service", "'nova-compute@.service' is a template"),
+    ("bad", "systemctl told nothing of the unit bad: Failed to get properties: Unit name bad.service is neither"),
+    ("mute", "systemctl told nothing of the unit mute: Failed to get properties: Too big"),
+    ("a b", "'a b' is no name of a unit"),
+    ("--evil", "'--evil' is no name of a unit"),
+])
+def test_a_bad_unit_name_costs_its_own_entry_only(programs, name, why):
+    """And what runs there is no `process`: its unit was not asked for."""
+    units = {f"s{number}": {"unit": [f"s{number}"], "grep": "nothing-of-it"} for number in range(5)}
+    look, found = services_of(programs, **units, wrong={"unit": [name], "grep": "."})
+    assert found.keys() == units.keys() and all(each["driver"] == "system_service" for each in found.values())
+    assert look.unseen["services"].keys() == {"wrong"} and look.unseen["services"]["wrong"].startswith(why)
+    assert [said.startswith("service wrong: " + why) for said in look.lacking] == [True]
+
+
+def test_a_service_that_has_a_unit_beside_a_bad_one_is_there(programs):
+    look, found = services_of(programs, both={"unit": ["nova-compute@", "bad", "good"]})
+    assert found["both"]["unit"] == ["good"] and look.unseen["services"] == {}
+
+
+def test_a_systemctl_that_tells_nothing_makes_no_processes_of_services(programs):
+    programs("systemctl", "#!/bin/sh\necho 'Failed to connect to bus: No such file' >&2\nexit 1\n")
+    look = _probe.Look(HANG)
+    found = _probe._services(look, {"a": {"unit": ["a"], "grep": "."}, "b": {"unit": ["b"], "grep": "."}, "c": {"driver": "process", "grep": "."}})
+    assert found.keys() == {"c"} and look.unseen["services"].keys() == {"a", "b"}
+    assert look.lacking == ["systemctl told nothing of the units: Failed to connect to bus: No such file"]
+
+
+def test_processes_of_others_that_are_hidden_are_not_absent(monkeypatch):
+    look = _probe.Look(HANG)
+    look.hidden = "processes of other users are hidden here (hidepid)"
+    monkeypatch.setattr(_probe, "_processes", lambda look: {7: ("mine", "")})
+    found = _probe._services(look, {"mine": {"driver": "process", "grep": "mine"}, "theirs": {"driver": "process", "grep": "theirs"}})
+    assert found.keys() == {"mine"} and look.unseen["services"] == {"theirs": look.hidden}
+
+
 def test_a_systemctl_that_hangs_costs_its_deadline_only(programs):
     programs("systemctl", "#!/bin/sh\nexec sleep 4321\n")
     look = _probe.Look(0.3)
@@ -221,7 +282,7 @@ def test_an_engine_that_refuses_is_told(programs):
     programs("docker", "#!/bin/sh\necho 'permission denied' >&2\nexit 1\n")
     look = _probe.Look(HANG)
     assert _probe._containers(look, {"a": {"container_name": "a"}}) == {}
-    assert look.lacking == ["docker ps: permission denied"]
+    assert look.lacking == ["docker ps: permission denied"] and look.unseen["containers"] == {"a": "docker ps: permission denied"}
 
 
 def test_processes_leave_out_our_own_chain_and_kernel_threads():
@@ -241,7 +302,7 @@ def test_the_file_runs_alone():
         [sys.executable, "-I", "-S", "-"], input=text, capture_output=True, text=True, check=True, cwd="/", timeout=HANG,
     )
     found = json.loads(done.stdout)
-    assert sorted(found) == ["complete", "containers", "host", "lacking", "networks", "seconds", "services"]
+    assert sorted(found) == ["complete", "containers", "host", "lacking", "networks", "seconds", "services", "unseen"]
     assert found["services"] == {} and found["host"]["python"] == ".".join(map(str, sys.version_info[:3]))
 
 

@@ -141,6 +141,58 @@ def test_a_name_that_two_nodes_have_is_not_written():
     assert all("fqdn" not in each for each in _found.config(nodes)["node_discover"]["args"])
 
 
+def test_all_ports_are_written_where_there_is_room():
+    ports = [["tcp", 53], ["udp", 53]]
+    notes = []
+    written = _found.config([node(1, {"dns": {"driver": "process", "grep": "named", "port": ports}})], notes=notes)
+    assert written["services"]["dns"]["args"]["port"] == ports[0] and written["faultline"]["ports"] == {"dns": ports}
+    assert _config.parse(written).service_definitions["dns"]["port"] == ports
+    assert notes == ["service dns has the ports tcp 53, udp 53. os-faults has room for the first; all are under faultline.ports."]
+    # and it stays so
+    again = _found.config([node(1, {"dns": {"driver": "process", "grep": "named", "port": ports}}, fqdn="n1.example.org", name="n1.example.org")], written)
+    assert again == written
+
+
+def test_what_a_file_cannot_hold_costs_its_own_entry_only():
+    notes = []
+    written = _found.config([node(1, {
+        "app": PROCESS, "odd": {"driver": "process", "grep": "(?<=a)b"}, "web-api": PROCESS, "web_api": PROCESS})], notes=notes)
+    assert list(written["services"]) == ["app", "web-api"]
+    assert "service odd: its pattern '(?<=a)b' cannot be written" in notes[0] and notes[0].endswith("It is left out.")
+    assert notes[1] == "service web_api: a file cannot have it beside web-api, as both would be the group service_web_api. It is left out."
+    assert _config.parse(written)
+
+
+@pytest.mark.parametrize("name", ["localhost", "localhost.localdomain", "all"])
+def test_what_a_machine_calls_itself_is_no_name_where_it_is_none_of_its_own(name):
+    each = node(1)
+    each.found["faultline_host"]["fqdn"] = name
+    assert "fqdn" not in _found.config([each])["node_discover"]["args"][0]
+    # but what its file calls it stays
+    each.fqdn = name
+    assert _found.config([each])["node_discover"]["args"][0]["fqdn"] == name
+
+
+def partly(number, why="systemctl told nothing", services=None):
+    each = node(number, services, lacking=[f"service gone: {why}"])
+    each.found["faultline_unseen"] = {"services": {"gone": why, "of-the-catalogue": why}, "containers": {}}
+    return each
+
+
+def test_what_could_not_be_seen_is_a_gap_and_is_marked():
+    nodes = [partly(1, services={"app": {}}), node(2)]
+    assert _found.gaps(nodes, DEFINED, {("service", "app"): ["10.0.0.1"]}) == [
+        "10.0.0.1 could be looked at in part only: service gone: systemctl told nothing",
+        "service gone could not be looked for on 10.0.0.1: systemctl told nothing",
+    ]
+    assert _found.table(nodes, DEFINED)[-3:] == ["", "not looked for  on        because", "service gone    10.0.0.1  systemctl told nothing"]
+
+
+def test_what_could_not_be_seen_stays_as_the_file_says_it():
+    written = _found.config([node(1, {"app": PROCESS}), partly(2)], SOURCE)
+    assert written["services"]["gone"]["hosts"] == ["10.0.0.2"] and written["services"]["app"]["hosts"] == ["10.0.0.1", "10.0.0.3"]
+
+
 DEFINED = {"service": {"app", "gone"}, "container": set()}
 
 

@@ -305,6 +305,26 @@ def test_hosts_that_do_not_answer_are_left_out_and_told():
     assert list(_plan.describe({**made.as_dict(), "hosts": {}}))[-1] == "  leaves out ctl3, cmp2: no answer"
 
 
+def test_hosts_that_could_not_tell_are_looked_at_again_and_then_left_out_with_the_reason():
+    unseen = {"faultline_services": {}, "faultline_unseen": {"services": {"own-api": "systemctl told nothing"}}}
+    cloud = model(ctl3=unseen)
+    with pytest.raises(PlanError) as caught:
+        planned("kill own-api service", cloud)
+    assert caught.value.code == "unmapped" and caught.value.details["hosts"] == ["ctl3"]
+    made = planned("kill own-api service", cloud, skip_unmapped=True).as_dict()
+    assert (made["chosen"], made["unreachable"], made["unseen"]) == (["ctl1", "ctl2"], ["ctl3"], {"ctl3": "systemctl told nothing"})
+    assert list(_plan.describe({**made, "hosts": {}}))[-1] == "  leaves out ctl3, where it could not be looked for: systemctl told nothing"
+    with pytest.raises(PlanError, match="could not be seen what runs on ctl3: systemctl told nothing"):
+        planned("kill own-api service on ctl3 node", cloud, skip_unmapped=True)
+
+
+@pytest.mark.parametrize("word, targets", [("web-api", ["cmp1"]), ("web_api", ["cmp2"])])
+def test_two_names_of_one_group_are_kept_apart(word, targets):
+    """In a hand-written inventory: the group says of neither where it runs, the hosts do."""
+    cloud = model({"service_web_api": COMPUTES}, cmp1={"faultline_services": {"web-api": {}}}, cmp2={"faultline_services": {"web_api": {}}})
+    assert planned(f"kill {word} service", cloud).targets == targets
+
+
 def test_hosts_that_do_not_answer_are_an_error_when_named():
     with pytest.raises(PlanError, match="The node ctl3 does not answer") as caught:
         planned("kill own-api service on ctl3 node", unmapped(), skip_unmapped=True)
@@ -329,7 +349,7 @@ def test_as_data_and_in_words():
             "kind": "service", "action": "freeze", "subject": "nova-api", "with_service": None, "duration": 5, "direction": None, "peer": None,
             "selector": {"mode": "count", "n": 1, "names": [], "group": None, "exclude": []},
         },
-        "seed": "7", "chosen": [host], "candidates": ["ctl1", "ctl2"], "outside": ["ctl3"], "unreachable": [], "left_alone": [],
+        "seed": "7", "chosen": [host], "candidates": ["ctl1", "ctl2"], "outside": ["ctl3"], "unreachable": [], "unseen": {}, "left_alone": [],
         "undo": "unfreeze after 5 seconds",
     }
     made["hosts"] = {host: {"module": "faultline.openstack.os_service_fault", "args": {"service": "nova-api", "unit": ["a", "b"]}}}
