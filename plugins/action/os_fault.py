@@ -16,7 +16,7 @@ import secrets
 
 from ..module_utils._fault._errors import FaultlineError
 from ..module_utils._sentence_arguments import sentence_arguments
-from ..plugin_utils import _in_debug, _plan, _sentence
+from ..plugin_utils import _in_debug, _plan, _sentence, _step
 from ..plugin_utils._action import FaultAction
 from ..plugin_utils._fill import fill
 from ..plugin_utils._run import execute, host_variables
@@ -37,6 +37,14 @@ def _whole(sentence, others):
             f"Of the sentence only '{sentence}' has arrived: -e \"fault=...\" ends at the first blank, and '{others}' came after it.", "cut_sentence",
             f"Write -e '{{\"fault\": \"{sentence} {others}\"}}'.",
         )
+
+
+def _undo_of_all(steps):
+    """What puts the steps back ({host: step}), in words; of which hosts, where it is not the same for all."""
+    hosts = {}
+    for host, step in steps.items():
+        hosts.setdefault(step["undo"], []).append(host)
+    return "; ".join(undo if len(hosts) == 1 else f"{undo} (on {', '.join(of)})" for undo, of in hosts.items())
 
 
 class ActionModule(FaultAction):
@@ -66,10 +74,11 @@ class ActionModule(FaultAction):
         self.guard(module, told["steps"][0]["args"], task_vars)
         left = "".join(f"; {_plan.spared_words(each)}" for each in told["left_alone"])
         if check:
-            undo = {"state": "planned", "steps": [plan["undo"]]}
+            word = plan["hosts"][me].get("undo") or plan["undo"]
+            undo = {"state": "planned", "steps": [word]}
             steps = f"{module.rpartition('.')[2]} {' '.join(f'{name}={value}' for name, value in sorted(told['steps'][0]['args'].items()))}"
-            told["diff"] = {"before": f"{me}: untouched\n", "after": f"{me}: {args['do']}\n{me}: {steps}\n{me}: undo: {plan['undo']}\n"}
-            return {**told, "changed": True, "msg": f"Would {args['do']}, here on {me}; undo: {plan['undo']}{left}.", "undo": undo}
+            told["diff"] = {"before": f"{me}: untouched\n", "after": f"{me}: {args['do']}\n{me}: {steps}\n{me}: undo: {word}\n"}
+            return {**told, "changed": True, "msg": f"Would {args['do']}, here on {me}; undo: {word}{left}.", "undo": undo}
         done = execute(self, module, told["steps"][0]["args"], task_vars)
         return {**done, **told, **({"msg": done["msg"] + left} if left and not done.get("failed") and done.get("msg") else {})}
 
@@ -105,8 +114,14 @@ class ActionModule(FaultAction):
             known = host_variables(self, task_vars) if host == only else cloud.definitions(host)
             # one host may run a service as a unit, another as a container
             module, filled = fill(plan.module, plan.args_of(host), known)
-            steps[host] = {"module": module, "args": filled}
-        return {**plan.as_dict(), "hosts": steps}
+            try:
+                _step.refuse(module, filled, plan.intent.duration is not None)
+            except FaultlineError as exc:
+                raise _plan.error_of(plan.intent, f"{host}: {exc.message}", plan.intent.action, exc.code, hint=exc.hint) from None
+            steps[host] = {
+                "module": module, "args": filled, "undo": _step.undo(module, filled, plan.undo), "foretold": _step.foretold(host, module, filled)}
+        told = plan.as_dict()
+        return {**told, "undo": _undo_of_all(steps) or told["undo"], "hosts": steps}
 
     def seed(self, args):
         """The given seed, or one that is the same for all hosts of this task and new in each run."""

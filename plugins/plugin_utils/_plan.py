@@ -86,6 +86,14 @@ class Plan:
         }
 
 
+def error_of(intent, message, word, code, expected=(), suggestions=(), hint=""):
+    """The PlanError of a sentence, which points at a word of it."""
+    text = intent.text or render(intent)
+    column = intent.columns.get(word) or text.lower().find(str(word).lower()) + 1
+    shown = text[column - 1 : column - 1 + len(str(word))] if column else ""
+    return PlanError(message, text, max(1, column), shown or text, expected, suggestions, code, hint)
+
+
 def describe(plan, detailed=False):
     """Lines for a person, of what as_dict() gives (and of its `hosts`, host -> module and arguments)."""
     yield f"{plan['sentence']}"
@@ -102,6 +110,8 @@ def describe(plan, detailed=False):
     for host, step in plan["hosts"].items() if detailed else ():
         said = {name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in step["args"].items()}
         yield f"  {host}: {step['module']} {' '.join(f'{name}={value}' for name, value in said.items())}"
+        for line in step.get("foretold") or ():
+            yield f"    {line}"
 
 
 def spared_words(each):
@@ -485,7 +495,4 @@ class _Planner:
         raise error
 
     def error(self, message, word, code, expected=(), suggestions=(), hint=""):
-        text = self.intent.text or render(self.intent)
-        column = self.intent.columns.get(word) or text.lower().find(str(word).lower()) + 1
-        shown = text[column - 1 : column - 1 + len(str(word))] if column else ""
-        return PlanError(message, text, max(1, column), shown or text, expected, suggestions, code, hint)
+        return error_of(self.intent, message, word, code, expected, suggestions, hint)

@@ -244,3 +244,50 @@ def test_a_fault_that_concerns_routers_wants_to_know_their_marks(play, extra, wo
 
 def test_a_fault_that_concerns_none_asks_for_no_marks(play):
     assert play([fault(MANY), SAY], extra={"faultline_cloud": "nowhere"}).returncode == 0
+
+
+# -- what the definition says of the undo -----------------------------------------------------------------------------
+
+NO_START = """
+cloud_management: {driver: universal}
+node_discover: {driver: node_list, args: [{ip: 192.0.2.11, fqdn: ctl1}, {ip: 192.0.2.12, fqdn: ctl2}]}
+services:
+  app: {driver: process, args: {grep: my_app}, hosts: [192.0.2.11, 192.0.2.12]}
+"""
+
+
+@pytest.fixture(name="without_start")
+def fixture_without_start(tmp_path):
+    """without_start(sentence): the plan of disrupt --check with a service that nothing can start again; ctl2 has a definition of its own if `own`."""
+    (tmp_path / "os-faults.yaml").write_text(NO_START)
+
+    def run(sentence, own=None):
+        path = tmp_path / "host_vars" / "ctl2.yml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(yaml.safe_dump({"faultline_services": {"app": own}} if own else {}))
+        done = run_ansible([
+            "ansible-playbook", "-i", str(tmp_path / "os-faults.yaml"), "--check", "faultline.openstack.disrupt", "-e", json.dumps({"fault": sentence})])
+        done.said = " ".join(done.stdout.split())
+        return done
+
+    return run
+
+
+def test_a_plan_says_undo_none_where_nothing_can_start_it_again(without_start):
+    done = without_start("terminate app service")
+    assert done.returncode == 0, done.stdout
+    assert "undo: none: its definition has no start_cmd, so nothing starts it again" in done.said
+    assert "processes that match 'my_app'; asks the ports that it listens on there" in done.said
+    assert "which processes are hit and which are left alone, and which ports answer, only the host can tell" in done.said
+
+
+def test_a_plan_refuses_a_duration_where_nothing_can_start_it_again(without_start):
+    done = without_start("terminate app service for 30 seconds")
+    assert done.returncode == 2 and "ctl1: terminate of app has no undo, so a duration has no meaning for it" in done.said
+    assert "Add start_cmd to its definition, or leave the duration out. Nothing was touched." in done.said
+
+
+def test_a_plan_looks_at_the_definition_of_each_host(without_start):
+    done = without_start("terminate app service", own={"driver": "process", "grep": "other", "start_cmd": "/bin/other"})
+    assert done.returncode == 0, done.stdout
+    assert "nothing starts it again (on ctl1); start, when you ask for it (on ctl2)" in done.said and "match 'other'" in done.said
