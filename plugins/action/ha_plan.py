@@ -11,12 +11,13 @@ import secrets
 import time
 
 from ..module_utils._fault._errors import FaultlineError
-from ..plugin_utils import _in_debug, _plan, _sentence
+from ..plugin_utils import _in_debug, _plan, _sentence, _step
 from ..module_utils import _ha_arguments
 from ..plugin_utils._action import FaultAction
 from ..plugin_utils._fill import fill
 from ..plugin_utils._ha import _again, _guard, _left_alone, _scenario, _schedule, _specs
 from ..plugin_utils._ha._run_dir import RunDirectory
+from ..plugin_utils._no_hosts import no_hosts
 from ..plugin_utils._run import refuse_local
 
 _COMMAND = "faultline.openstack.os_command_fault"
@@ -30,6 +31,10 @@ class ActionModule(FaultAction):
     def perform(self, result, task_vars):
         args = self.validate_argument_spec(_ha_arguments.plan())[1]
         cloud = _plan.Cloud(task_vars["groups"], task_vars["hostvars"])
+        if args["scenario"] in ("", {}):
+            raise FaultlineError(
+                "No scenario was given: say what is to be certified as the variable ha_test_scenario.", code="no_scenario",
+                hint="As in -e ha_test_scenario=scenario.yml; docs/ha-scenario.md says what is in one.")
         loaded = _scenario.load(args["scenario"], cloud, folder=os.getcwd(), override=args["override"])
         scenario = loaded.scenario
         if args["cloud"]:
@@ -42,6 +47,9 @@ class ActionModule(FaultAction):
         if loaded.inventory is not None and not set(loaded.inventory["all"]["hosts"]) <= set(task_vars["groups"]["all"]):
             # the file brings hosts of its own, which have to be made known first
             return {**result, **told, "unknown_hosts": loaded.inventory["all"]["hosts"], "unmapped": [], "credentials": loaded.credentials}
+        if not task_vars["groups"]["all"]:
+            raise FaultlineError(
+                no_hosts(task_vars, task_vars["groups"]), code="no_hosts", hint="Only a Cloud99 configuration brings hosts of its own. Nothing was done.")
         # only what is going to be done asks the cloud
         login = _left_alone.options(args, loaded.credentials, scenario["cloud"]) if args["dir"] else None
         self.asked, self.left_alone = _left_alone.asker(login, scenario["health"]["timeout"]), []
@@ -74,13 +82,15 @@ class ActionModule(FaultAction):
 
     def _by_do(self, disruption, cloud, task_vars, seed, skip_unmapped):
         intent = _sentence.parse(disruption["do"])
-        # localhost is in the play only to stand for the controller
+        # in a play on all:localhost one that the inventory does not have only stands for the controller
         among = [host for host in task_vars["ansible_play_hosts_all"] if host in task_vars["groups"]["all"]]
         plan = _in_debug.planned(intent, cloud, among, seed, self.asked, skip_unmapped=skip_unmapped)
         self.left_alone += [{"disruption": f"d{seed.rpartition('/')[2]}", "injection": None, **each} for each in plan.left_alone]
         hosts = {}
         for host in plan.targets:
             module, filled = fill(plan.module, plan.args_of(host), cloud.definitions(host))
+            # a schedule undoes whatever has an undo
+            refused(host, module, filled, intent.action in _sentence.UNDO_OF)
             hosts[host] = {"module": module, "args": without_times(filled)}
         return {"hosts": hosts, "undo": intent.action in _sentence.UNDO_OF}
 
@@ -88,6 +98,7 @@ class ActionModule(FaultAction):
         hosts = {}
         for host in disruption["hosts"]:
             module, filled = fill(disruption["module"], disruption["args"], cloud.definitions(host))
+            refused(host, module, filled, disruption["args"].get("action") not in _scenario.NO_UNDO)
             hosts[host] = {"module": module, "args": without_times(filled)}
         self.insist(cloud, hosts)
         return {"hosts": hosts, "undo": disruption["args"].get("action") not in _scenario.NO_UNDO}
@@ -124,6 +135,14 @@ class ActionModule(FaultAction):
             _again.argv("faultline.openstack.ha_look", ["--extra-vars", f"ha_look_run={run.path}", "--extra-vars", "ha_look_heal=true"]),
             _again.environment(), until)
         return {"run": str(run.path)}
+
+
+def refused(host, module, args, lasts):
+    """FaultlineError for a step that its module would refuse in the middle of the run."""
+    try:
+        _step.refuse(module, args, lasts)
+    except FaultlineError as exc:
+        raise FaultlineError(f"{host}: {exc.message}", code="bad_scenario", hint=exc.hint) from None
 
 
 def without_times(args):

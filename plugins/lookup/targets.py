@@ -21,6 +21,11 @@ options:
     type: list
     elements: str
     required: true
+  controller:
+    description:
+      - Whether the play is one of the controller. Then no inventory is needed, and only a C(--limit) without V(localhost) is an error.
+    type: bool
+    default: false
 """
 EXAMPLES = r"""
 - name: Heal
@@ -36,14 +41,13 @@ _raw:
   elements: str
 """
 
-import os
-
 from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.inventory.manager import InventoryManager
 from ansible.plugins.lookup import LookupBase
 
 from ..module_utils._nearest import did_you_mean
+from ..plugin_utils._no_hosts import no_hosts
 
 
 class LookupModule(LookupBase):
@@ -51,14 +55,20 @@ class LookupModule(LookupBase):
         if any(context.CLIARGS.get(option) for option in ("syntax", "listhosts", "listtags", "listtasks")):
             # whoever only reads a playbook needs no inventory
             return list(terms)
+        self.set_options(var_options=variables, direct=kwargs)
         variables = variables or {}
         groups = variables.get("groups") or {}
         for pattern in terms:
-            manager = _manager(self._loader, groups)
+            manager, limit = _manager(self._loader, groups), variables.get("ansible_limit")
+            if self.get_option("controller"):
+                manager.subset(limit)
+                if not manager.get_hosts(pattern):
+                    raise AnsibleLookupError(
+                        f"This playbook runs on the controller, which the limit '{limit}' leaves out. Nothing was done. Leave out --limit, or add localhost to it.")
+                continue
             if not manager.get_hosts("all"):
-                raise AnsibleLookupError(f"The inventory has no hosts, so there is nothing to do. {_why(variables, groups)}")
+                raise AnsibleLookupError(no_hosts(variables, groups))
             text = ",".join(pattern) if isinstance(pattern, list) else str(pattern)
-            limit = variables.get("ansible_limit")
             if not manager.get_hosts(text):
                 names = [name for name in (*groups, *groups.get("all", ())) if name not in ("all", "ungrouped")]
                 hint = did_you_mean(text, names) or "ansible-inventory --graph shows the hosts and groups that there are."
@@ -77,19 +87,3 @@ def _manager(loader, groups):
         for host in hosts:
             manager.add_host(host, group=group)
     return manager
-
-
-def _why(variables, groups):
-    """What is wrong with the sources of the inventory."""
-    sources = [str(source) for source in variables.get("ansible_inventory_sources") or []]
-    if not sources or sources == ["/etc/ansible/hosts"]:
-        return "Name one with -i, as in: -i os-faults.yaml"
-    missing = [source for source in sources if "," not in source and not os.path.exists(source)]
-    if missing:
-        return f"{missing[0]} is not there."
-    if "cloud_management" in groups:
-        return (
-            f"{sources[0]} is a file of os-faults that Ansible's own plugin has taken. Name ours in ansible.cfg: section [inventory], "
-            "enable_plugins = faultline.openstack.os_faults, host_list, script, auto, yaml, ini, toml"
-        )
-    return f"Look at what Ansible makes of it: ansible-inventory -i {sources[0]} --graph"

@@ -153,6 +153,32 @@ def test_the_map_names_every_playbook():
         assert f"`{path.stem}`" in text or f"`{path.stem.partition('_')[0]}_*" in text, path.name
 
 
+def _tasks(items):
+    """Each task and play of a list, those of blocks included."""
+    for item in items or []:
+        yield item
+        for key in ("tasks", "pre_tasks", "post_tasks", "handlers", "block", "rescue", "always"):
+            yield from _tasks(item.get(key))
+
+
+@pytest.mark.parametrize("path", sorted(
+    path for path in [*(ROOT / "playbooks").rglob("*.yml"), *(ROOT / "roles").glob("*/tasks/*.yml")]
+    if not any(part.startswith("lab") for part in path.relative_to(ROOT).parts) and "vars" not in path.parts
+), ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_runs_on_the_controller_goes_through_no_name_of_an_inventory(path):
+    """A node may be called localhost: such a play has the controller's own variables, and such a task, too."""
+    for item in _tasks(yaml.safe_load(path.read_text(encoding="utf-8"))):
+        # the two plays of ha_test may have no other host
+        if "localhost" in str(item.get("hosts", "")).replace("hostvars.localhost", "") and path.stem != "ha_test":
+            assert item["hosts"] == "{{ lookup('faultline.openstack.targets', 'localhost', controller=true) }}"
+            assert "vars/controller.yml" in item["vars_files"], item["name"]
+        # where facts are kept is no connection
+        assert "delegate_to" not in item or item.get("delegate_facts") and "ansible.builtin.set_fact" in item, item["name"]
+        variables = item.get("vars") or {}
+        if variables.get("ansible_connection") == "local":
+            assert variables["ansible_become"] is False and "ansible_python_interpreter" in variables, item["name"]
+
+
 def test_every_test_on_the_lab_belongs_to_an_area():
     """make test-AREA runs the folder of that name: a file beside the folders, or in one that is no area, would be run by nobody."""
     (areas,) = re.findall(r"^AREAS := (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
@@ -161,7 +187,17 @@ def test_every_test_on_the_lab_belongs_to_an_area():
     assert sorted((ROOT / "tests").glob("*/test_*.py")) == sorted([*(ROOT / "tests").glob("unit/test_*.py"), *(ROOT / "tests").glob("openstack/test_*.py")])
 
 
+def _in_gate(path):
+    """Whether a test of a file has the mark of the gate: by a decorator, as a mark of parameters, or for the whole file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    marks = [node for node in tree.body if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == ["pytestmark"]]
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name.lower().startswith("test"):
+            marks += node.decorator_list
+    return any(isinstance(node, ast.Attribute) and ast.unparse(node) == "pytest.mark.gate" for mark in marks for node in ast.walk(mark))
+
+
 def test_the_gate_has_a_test_of_every_area():
     lab = ROOT / "tests" / "integration"
-    marked = {path.relative_to(lab).parts[0] for path in lab.rglob("test_*.py") if "pytest.mark.gate" in path.read_text(encoding="utf-8")}
+    marked = {path.relative_to(lab).parts[0] for path in lab.rglob("test_*.py") if _in_gate(path)}
     assert marked == {path.parent.name for path in lab.rglob("test_*.py")}

@@ -142,6 +142,27 @@ def test_a_run_measures_what_it_breaks_and_passes(run, lab):
     assert lab["ctl1"].sh("ls -d /var/tmp/faultline-* 2>/dev/null", check=False) == ""
 
 
+def test_a_node_that_is_called_localhost_is_hit_and_the_controller_watches(run, lab, tmp_path):
+    """What runs on the controller, the look at the cloud, its monitors and the load, is not sent to that node."""
+    path = tmp_path / "os-faults.yaml"
+    cloud = yaml.safe_load((LAB / "os-faults.yaml").read_text())
+    cloud["node_discover"]["args"][0]["fqdn"] = "localhost"
+    path.write_text(yaml.safe_dump(cloud))
+    marker = tmp_path / "the load was here"
+    certify = run(scenario(
+        {**STOPPED, "hosts": ["localhost"], "down_time": SEEN},
+        monitors=[{"type": "tcp", "name": "ports", "targets": [{"name": "memcached", "host": "localhost", "port": 11211}]}],
+        load=[{"type": "command", "name": "touch", "command": ["touch", str(marker)]}]), inventory=path)
+    certify.wait()
+    (entry,) = certify.read("injections.json")
+    assert entry["host"] == "localhost" and entry["proven"] and entry["state"] == "undone", certify.output
+    assert certify.read("cloud.before.json")["errors"] == [] and marker.exists(), certify.output
+    assert lab["ctl1"].sh(f"test -e '{marker}' && echo there || echo absent") == "absent"
+    # the port of that node was down, seen from here
+    samples = [json.loads(line) for line in (certify.path / "samples" / "ports.jsonl").read_text().splitlines()[1:-1]]
+    assert {each["outcome"] for each in samples} > {"ok"}
+
+
 def test_a_criterion_that_is_not_met_fails_the_run(run):
     done = run(scenario({**STOPPED, "down_time": SEEN}, **{"pass": [{"name": "never down", "metric": "downtime", "of": "ports:*", "at_most": 1}]}))
     assert done.wait() == 2 and done.read("report.json")["verdict"]["state"] == "failed"

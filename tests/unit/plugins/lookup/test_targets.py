@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+
 import pytest
-from warm_ansible import run_ansible
+from warm_ansible import ROOT, run_ansible
 
 HOSTS = "all:\n  children:\n    web:\n      hosts:\n        a: {ansible_connection: local}\n        b: {ansible_connection: local}\n"
 CLOUD = '{"cloud_management": {"driver": "universal"}, "node_discover": {"driver": "node_list", "args": [{"ip": "192.0.2.20"}]}}'
@@ -67,10 +70,59 @@ def test_who_only_reads_the_playbook_needs_no_inventory(play, option):
     assert code == 0, said
 
 
-@pytest.mark.parametrize("name", ["disrupt", "heal", "verify", "discover"])
+@pytest.mark.parametrize("name", ["disrupt", "heal", "verify", "discover", "ha_test"])
 def test_the_playbooks_of_ours(name, tmp_path):
-    done = run_ansible(["ansible-playbook", f"faultline.openstack.{name}", "-i", str(tmp_path / "nothing.yml"), "-e", '{"fault": "kill x service"}'])
-    assert done.returncode == 4 and "nothing.yml is not there" in done.stdout + done.stderr
+    scenario = {"disruptions": [], "monitors": [], "baseline": 0}
+    done = run_ansible(["ansible-playbook", f"faultline.openstack.{name}", "-i", str(tmp_path / "nothing.yml"), "-e", json.dumps(
+        {"fault": "kill x service", "ha_test_scenario": scenario, "ha_test_dir": str(tmp_path / "runs")})])
+    assert done.returncode == (2 if name == "ha_test" else 4) and "nothing.yml is not there" in done.stdout + done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+# by name: what has to be said, and the variables without which it says so
+PLAYBOOKS = {
+    "cluster_buildup": "as the variable cluster_steering, as in -e cluster_steering=ceph.json",
+    "cluster_debounce": "Give cloud", "cluster_list": "Give cloud", "cluster_teardown": "Give cloud",
+    "ha_compare": "as the variables before and after",
+    "ha_look": "as the variable ha_look_run",
+    "ha_test": "as the variable ha_test_scenario",
+    "router_ask": "Give cloud", "router_browse": "Give cloud", "router_orchestrate": "Give cloud", "router_poll": "Give cloud",
+    "router_command": "as the variable router_event",
+    "router_console": "There is no terminal to give.",
+    "router_ssh": "Name one router: -e router_which=NAME.",
+    "router_step": "as the variable router_which, as in -e router_which=web",
+}
+# whoever connects, fails in another way
+OWNED = {"all": {"hosts": {"localhost": {
+    "ansible_host": "192.0.2.7", "ansible_connection": "ssh", "ansible_ssh_timeout": 2, "ansible_become": True, "ansible_python_interpreter": "/nowhere"}}}}
+
+
+def test_all_playbooks_are_known_here():
+    there = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
+    assert there == {*PLAYBOOKS, "disrupt", "heal", "verify", "discover", "lab_up", "lab_down"}
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_what_was_not_told_is_named_on_the_controller_whatever_is_called_localhost(name, tmp_path):
+    """With an inventory whose localhost is another machine, which is not connected to."""
+    (tmp_path / "hosts.json").write_text(json.dumps(OWNED))
+    clean = {each: "" for each in os.environ if each.startswith("OS_")}
+    done = run_ansible(["ansible-playbook", f"faultline.openstack.{name}", "-i", str(tmp_path / "hosts.json")], HOME=str(tmp_path), **clean)
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 2 and PLAYBOOKS[name] in said and "unreachable=0" in said, said
+
+
+@pytest.mark.parametrize("name", ["cluster_list", "router_poll"])
+def test_a_limit_that_leaves_out_the_controller(name, tmp_path):
+    (tmp_path / "hosts.yml").write_text(HOSTS)
+    done = run_ansible(["ansible-playbook", f"faultline.openstack.{name}", "-i", str(tmp_path / "hosts.yml"), "--limit", "a"])
+    assert done.returncode == 4 and "runs on the controller, which the limit 'a' leaves out" in " ".join((done.stdout + done.stderr).split())
+
+
+def test_a_limit_that_has_the_controller(tmp_path):
+    (tmp_path / "hosts.yml").write_text(HOSTS)
+    done = run_ansible(["ansible-playbook", "faultline.openstack.ha_compare", "-i", str(tmp_path / "hosts.yml"), "--limit", "a,localhost"])
+    assert done.returncode == 2 and "before and after" in done.stdout
 
 
 def test_a_disruption_that_was_not_told(tmp_path):

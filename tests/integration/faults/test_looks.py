@@ -1,0 +1,93 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A look that could not see everything says so, and a node that is called localhost is a node: on the real services of the lab."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+from lab_nodes import LAB, LONG, wait_for
+from patience import HANG
+from warm_ansible import run_ansible
+
+ENVIRONMENT = {"ANSIBLE_SSH_COMMON_ARGS": f"-o UserKnownHostsFile={LAB}/known_hosts -o StrictHostKeyChecking=yes"}
+TEMPLATE = {"driver": "system_service", "args": {"service_name": "nova-compute@", "grep": "nova-compute"}}
+
+
+@pytest.fixture(name="cloud")
+def fixture_cloud(tmp_path):
+    """cloud(change): the lab's os-faults file as change() leaves its data."""
+
+    def make(change):
+        data = yaml.safe_load((LAB / "os-faults.yaml").read_text())
+        change(data)
+        path = tmp_path / "os-faults.yaml"
+        path.write_text(yaml.safe_dump(data))
+        return path
+
+    return make
+
+
+def play(name, inventory, *options, **extra):
+    """A playbook of ours; the finished process, what it said without line breaks in `said`."""
+    words = ["-i", str(inventory), *(["-e", json.dumps(extra)] if extra else []), *options]
+    done = run_ansible(["ansible-playbook", f"faultline.openstack.{name}", *words], **ENVIRONMENT)
+    done.said = " ".join((done.stdout + done.stderr).split())
+    return done
+
+
+def test_a_bad_unit_name_costs_its_own_entry_only(lab, cloud, tmp_path):
+    """systemctl shows nothing of the names after one that it refuses; the others' units are found all the same."""
+    bad = {f"aa-{number}": {"driver": "system_service", "args": {"service_name": name, "grep": "never-there"}} for number, name in enumerate(["x" * 250, "aa@"])}
+    path = cloud(lambda data: data["services"].update({"nova-compute": TEMPLATE, **bad}))
+    written = tmp_path / "found.yaml"
+    done = play("discover", path, output=str(written))
+    assert done.returncode == 0, done.said
+    services = yaml.safe_load(written.read_text())["services"]
+    known = yaml.safe_load((LAB / "os-faults.yaml").read_text())["services"]
+    assert {name: services[name] for name in known} == known, "units, hosts and ports as before"
+    assert services["nova-compute"] == TEMPLATE and not any("hosts" in services[name] for name in bad)
+    assert "'nova-compute@' is a template: say which instance" in done.said and "not looked for" in done.said and "in part:" in done.said
+
+    done = play("verify", path)
+    assert done.returncode == 2 and "service nova-compute could not be looked for on ctl2: 'nova-compute@' is a template" in done.said
+    assert "service aa-0 could not be looked for on ctl1: systemctl told nothing of the unit xxx" in done.said
+    assert not any(f"service {name} " in done.said for name in known)
+
+
+def test_what_could_not_be_looked_for_is_not_hit(lab, cloud):
+    path = cloud(lambda data: data["services"].update({"nova-compute": TEMPLATE}))
+    done = play("disrupt", path, "--check", fault="kill nova-compute service")
+    assert done.returncode == 2 and "'nova-compute@' is a template" in done.said, done.said
+
+
+def test_a_node_that_is_called_localhost_is_a_node(lab, cloud, tmp_path):
+    """What runs on the controller still runs there: the plan, the file that is written, the journal of power."""
+    def rename(data):
+        data["node_discover"]["args"][0]["fqdn"] = "localhost"
+
+    path, node, written = cloud(rename), lab["ctl1"], tmp_path / "found.yaml"
+    assert play("discover", path, output=str(written)).returncode == 0
+    assert yaml.safe_load(written.read_text())["node_discover"]["args"][0]["fqdn"] == "localhost"
+    assert node.sh(f"test -e {written} && echo there || echo absent") == "absent"
+
+    before = node.sh("systemctl show --value -p MainPID memcached")
+    plan = tmp_path / "plan.json"
+    done = play("disrupt", path, fault="kill memcached service on localhost node", plan_file=str(plan), recovery_timeout=HANG)
+    assert done.returncode == 0 and json.loads(plan.read_text())["plans"][0]["chosen"] == ["localhost"], done.said
+    wait_for(lambda: node.sh("systemctl show --value -p MainPID memcached") not in ("0", before))
+
+    try:
+        done = play("disrupt", path, fault=f"freeze memcached service on localhost node for {LONG} seconds", wait=False)
+        assert done.returncode == 0, done.said
+        main = node.sh("systemctl show --value -p MainPID memcached")
+        assert node.sh(f"ps -o stat= -p {main}").startswith("T")
+    finally:
+        healed = play("heal", path)
+    assert healed.returncode == 0 and "nothing is left" in healed.said, healed.said
+    assert not node.sh(f"ps -o stat= -p {main}").startswith("T")
+    assert play("verify", path).returncode == 0
