@@ -76,7 +76,9 @@ options:
       - The ports that the service listens on by default.
     type: raw
   start_cmd:
-    description: Shell command line that starts the service (O(driver=process)).
+    description:
+      - Shell command line that starts the service (O(driver=process)).
+      - This and the other two end when the shell has ended, whatever they leave running. What stays in the foreground is ended when its time is up.
     type: str
   terminate_cmd:
     description: Shell command line that stops the service (O(driver=process)). SIGTERM to its processes by default.
@@ -84,6 +86,19 @@ options:
   restart_cmd:
     description: Shell command line that restarts the service (O(driver=process)).
     type: str
+  start_timeout:
+    description:
+      - Seconds that the start of a service may take which no unit of systemd runs. 900 by default.
+      - A unit has its own limit (C(TimeoutStartSec)).
+    type: float
+  stop_timeout:
+    description:
+      - Seconds that the stop of a service may take which no unit of systemd runs, from the order until its processes are gone. 300 by default, as long as
+        DevStack gives to the services of OpenStack. O(duration) counts from their end.
+      - If they are not gone by then, the fault has failed. Its undo still waits for them. While one of them that was told to stop is there it may go at
+        any moment, so the journal stays open, and the service is started again when it has gone.
+      - A unit has its own limit (C(TimeoutStopSec)).
+    type: float
   signal:
     description: Signal of V(kill).
     type: str

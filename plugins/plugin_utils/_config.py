@@ -24,6 +24,7 @@ from ..module_utils._check import (
     Keys,
     ListOf,
     MapOf,
+    Number,
     Text,
     below,
     is_text,
@@ -276,15 +277,17 @@ _NODE_KEYS = {"ip": _ADDRESS, "mac": _MAC, "fqdn": _FQDN, "libvirt_name": Text("
 _NODES = Driven({"node_list": ListOf(Keys(_NODE_KEYS, ["ip"], optional_as_nothing=True), "a list of nodes")})
 _PROCESS = {"grep": _Pattern(), "port": _Port()}
 _COMMANDS = {"start_cmd": _COMMAND, "terminate_cmd": _COMMAND, "restart_cmd": _COMMAND}
+# ours: how long it may take
+_PATIENCE = dict.fromkeys(("start_timeout", "stop_timeout"), Number("a number of seconds", above=True))
 _HOSTS = {"hosts": ListOf(_ADDRESS, "a list of addresses of nodes")}
 _SERVICES = MapOf(
     Driven(
         {
-            "process": Keys({**_PROCESS, **_COMMANDS}, ["grep"]),
+            "process": Keys({**_PROCESS, **_COMMANDS, **_PATIENCE}, ["grep"]),
             "system_service": Keys({"service_name": _UNIT, **_PROCESS}, ["service_name"]),
             "systemd_service": Keys({"systemd_service": _UNIT, **_PROCESS, **_COMMANDS}, ["systemd_service"]),
-            "linux_service": Keys({"linux_service": _UNIT, **_PROCESS}, ["linux_service", "grep"]),
-            "salt_service": Keys({"salt_service": _UNIT, **_PROCESS}, ["salt_service", "grep"]),
+            "linux_service": Keys({"linux_service": _UNIT, **_PROCESS, **_PATIENCE}, ["linux_service", "grep"]),
+            "salt_service": Keys({"salt_service": _UNIT, **_PROCESS, **_PATIENCE}, ["salt_service", "grep"]),
             "pcs_service": Keys({"pcs_service": _UNIT, **_PROCESS}, ["pcs_service", "grep"]),
             "pcs_or_linux_service": Keys(
                 {"pcs_service": _UNIT, "linux_service": _UNIT, **_PROCESS}, ["pcs_service", "linux_service", "grep"]

@@ -16,7 +16,7 @@ SERVICE_MODULE = "faultline.openstack.os_service_fault"
 CONTAINER_MODULE = "faultline.openstack.os_container_fault"
 
 # what a definition may say, and the option of os_service_fault that takes it
-_KEYS = ("driver", "unit", "grep", "port", "start_cmd", "terminate_cmd", "restart_cmd", "pcs_service", "salt_service")
+_KEYS = ("driver", "unit", "grep", "port", "start_cmd", "terminate_cmd", "restart_cmd", "start_timeout", "stop_timeout", "pcs_service", "salt_service")
 
 
 def definition_of(service, host_vars):

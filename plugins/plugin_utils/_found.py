@@ -266,7 +266,7 @@ def _found_entry(kind, name, definition):
         key = {"system_service": "service_name"}.get(driver, driver)
         args = {key: definition["unit"][0], "grep": args["grep"] or definition["unit"][0]}
     else:
-        keys = ("start_cmd", "terminate_cmd", "restart_cmd", "salt_service", "pcs_service", "linux_service")
+        keys = ("start_cmd", "terminate_cmd", "restart_cmd", "start_timeout", "stop_timeout", "salt_service", "pcs_service", "linux_service")
         args.update({key: definition[key] for key in keys if definition.get(key)})
     if ports:
         args["port"] = ports[0] if isinstance(ports[0], list) else ports

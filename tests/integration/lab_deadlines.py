@@ -39,3 +39,11 @@ def kill(playing):
     """Kill a run of Ansible with all that it has started."""
     os.killpg(playing.pid, signal.SIGKILL)
     playing.wait()
+
+
+def injectors(node, fault_id):
+    """PIDs of those who are at work at the injection of a fault: they hold its lock, at which whoever keeps its time only looks."""
+    found = node.sh(
+        f"for fd in /proc/[0-9]*/fd/*; do [ \"$(readlink $fd)\" != /var/lib/faultline/lock.d/{fault_id}.injection ] || echo $fd; done | cut -d/ -f3",
+        check=False).split()
+    return [int(pid) for pid in found if not node.sh(f"tr '\\0' ' ' </proc/{pid}/cmdline | grep -E ' (hold|watch) {fault_id}'", check=False)]

@@ -152,11 +152,10 @@ class SaltService(_services.ProcessService):
         if run(call, check=False).out.strip() != "True":
             raise self._missing("Salt knows no service %s" % self.salt_name)
 
-    def stop(self):
-        run(self._command("terminate_cmd"), timeout=self.stop_timeout)
+    _by_signal = False
 
     def restart(self):
-        _service_steps.launch(self._command("restart_cmd"))
+        _service_steps.launch(self._command("restart_cmd"), self.stop_timeout + self.start_timeout)
 
 
 def service(name, driver, definition):

@@ -13,7 +13,7 @@ from ._errors import FaultlineError
 SERVICE_ACTIONS = ("start", "terminate", "restart", "kill", "freeze", "unfreeze", "unplug", "plug", "mask", "crash_loop")
 SERVICE_DRIVERS = ("system_service", "process", "linux_service", "pcs_service", "pcs_or_linux_service", "salt_service")
 # what a definition says of how a service is found and run
-DEFINITION = ("unit", "grep", "start_cmd", "terminate_cmd", "restart_cmd", "pcs_service", "salt_service")
+DEFINITION = ("unit", "grep", "start_cmd", "terminate_cmd", "restart_cmd", "start_timeout", "stop_timeout", "pcs_service", "salt_service")
 # of the packets of a port, as os-faults calls them
 WAYS = ("ingress", "egress")
 # signals that no process survives unless it asks to
@@ -32,7 +32,7 @@ TIMES = {
 # when a fault began to be injected, was injected, and was proven, in a record and in a result
 MOMENTS = ("injecting_at", "injected_at", "proven_at")
 # keys of a result that a failed task has as well
-_RESULT = ("fault", "targets", "planned", *MOMENTS, "proof", "undo", "residue", "duration", "diff")
+_RESULT = ("fault", "targets", "planned", *MOMENTS, "proof", "undo", "residue", "duration", "diff", "undone", "notes", "orphans")
 
 
 def service_arguments():
@@ -49,6 +49,8 @@ def service_arguments():
         "start_cmd": {"type": "str"},
         "terminate_cmd": {"type": "str"},
         "restart_cmd": {"type": "str"},
+        "start_timeout": {"type": "float"},
+        "stop_timeout": {"type": "float"},
         "signal": {"type": "str", "default": "KILL", "choices": list(DEADLY)},
         **TIMES,
         "recovery_timeout": {"type": "float", "default": 30},

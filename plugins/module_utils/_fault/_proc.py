@@ -51,6 +51,11 @@ class Process:
     def alive(self):
         return self.state != ""
 
+    def ignores(self, number):
+        """Whether a signal would be lost on it."""
+        told = re.search(rb"^SigIgn:\s*([0-9a-f]+)$", _read("/proc/%d/status" % self.pid) or b"", re.MULTILINE)
+        return self.alive and bool(told) and bool(int(told.group(1), 16) >> (number - 1) & 1)
+
     def send(self, number):
         """Signal this very process. False when it is gone; the PID's next owner is never hit."""
         try:
@@ -149,6 +154,25 @@ def matching(pattern):
             if process:
                 found.append(process)
     return sorted(found, key=lambda process: process.pid)
+
+
+def descendants(processes):
+    """The live processes that come of these, children of children too."""
+    parents = {}
+    for pid in every():
+        now = _stat(pid)
+        if now and now[1] not in "ZX":
+            parents.setdefault(now[2], []).append(now[0])
+    found, level = [], list(processes)
+    while level:
+        level = [child for parent in level if parent.alive for child in parents.get(parent.pid, ())]
+        found += level
+    return found
+
+
+def ticks():
+    """Now, by the clock of a process's start."""
+    return int(time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)) * os.sysconf("SC_CLK_TCK"))
 
 
 def container(pid):

@@ -255,7 +255,15 @@ class Terminate(ServiceFault):
         return list(found.values())
 
     def inject(self, record):
-        self.service.stop()
+        # on disk before anybody hears of it: who was told to stop never counts as started again
+        if _service_steps.Run.told(record["steps"]):
+            _journal.extend(record, [])
+        try:
+            self.service.stop()
+        except FaultlineError as exc:
+            if exc.code in ("program_failed", "missing_program") and _service_steps.Run.refused(record["steps"]):
+                _journal.extend(record, [])
+            raise
 
     def prove(self, record):
         self._gone(self.processes)

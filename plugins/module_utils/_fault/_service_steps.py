@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 
 from . import _nft, _proc, _steps, _systemd
-from ._exec import run
+from ._exec import command
 
 PROGRAM = (_nft, _proc, _systemd)
 # seconds that what is undone may take to show it. The other steps of the undo wait meanwhile, and an undo that shows nothing is told and
@@ -94,34 +94,91 @@ class DeleteTable:
 
 
 class Run:
-    """Run a program and see that a process is there afterwards: {argv, grep}."""
+    """Run a command, and see that a process has come: {argv, grep, timeout, meant, told, by_signal, refused}.
+
+    timeout: seconds that the command may take; meant: the processes that were there before; told: when they were told to stop, in ticks of the
+    clock that processes are dated by, or None; by_signal: whether that was a SIGTERM of ours; refused: whether what was to stop them has failed.
+    """
 
     type = "run"
 
     @classmethod
-    def make(cls, argv, grep, claim):
-        return _steps.step(cls, "run: %s" % " ".join(argv), claim=claim, argv=argv, grep=grep)
+    def make(cls, argv, grep, claim, meant=(), timeout=_systemd.START_TIMEOUT, by_signal=False):
+        return _steps.step(
+            cls, "run: %s" % " ".join(argv), claim=claim, argv=argv, grep=grep, meant=[process.as_dict() for process in meant], timeout=timeout,
+            by_signal=by_signal, told=None, refused=False)
 
-    @staticmethod
-    def undo(step):
-        if not _proc.matching(step["grep"]):
-            launch(step["argv"])
-            _proc.wait_until(lambda: _proc.matching(step["grep"]), _SETTLE, pause=0.1)
+    @classmethod
+    def told(cls, steps):
+        """Note in steps that the stop of their service begins; whether there was anything to note."""
+        return cls._note(steps, "told", _proc.ticks())
+
+    @classmethod
+    def refused(cls, steps):
+        """Note in steps that what was to stop their service has failed, and so may have told nobody; whether there was anything to note."""
+        return cls._note(steps, "refused", True)
+
+    @classmethod
+    def _note(cls, steps, key, value):
+        fresh = [step for step in steps if step["type"] == cls.type and not step.get(key)]
+        for step in fresh:
+            step[key] = value
+        return bool(fresh)
+
+    @classmethod
+    def undo(cls, step):
+        leaving, new = cls._now(step)
+        if leaving and not new:
+            # who was told to stop may go at any moment, and only then is there something to start
+            _proc.wait_until(lambda: not any(process.alive for process in leaving), _SETTLE, pause=0.1)
+            leaving, new = cls._now(step)
+            if leaving and not new:
+                return cls._stays(step, leaving)
+        if not new:
+            launch(step["argv"], step.get("timeout", _systemd.START_TIMEOUT))
+            _proc.wait_until(lambda: cls._now(step)[1], _SETTLE, pause=0.1)
+        return ""
 
     @staticmethod
     def held(step):
         return not _proc.matching(step["grep"])
 
+    @classmethod
+    def residue(cls, step):
+        leaving, new = cls._now(step)
+        if new or (leaving and cls._stays(step, leaving)):
+            return ""
+        if not leaving:
+            return "no process matches '%s'" % step["grep"]
+        return "%s was told to stop and is still there: it may go at any moment, and is started again only when it has gone" % ", ".join(map(str, leaving))
+
     @staticmethod
-    def residue(step):
-        return "" if _proc.matching(step["grep"]) else "no process matches '%s'" % step["grep"]
+    def _now(step):
+        """(processes that are on their way out, processes that nobody has told to stop) of those that match."""
+        found = _proc.matching(step["grep"])
+        if step.get("told") is None:
+            return [], found
+        meant = [_proc.Process.from_dict(each) for each in step["meant"]]
+        # one that came before the order may be a child that a worker had made meanwhile; it has got the same signal
+        leaving = [process for process in found if process in meant or process.start < step["told"]]
+        # what a process that leaves makes goes with it
+        heirs = _proc.descendants(leaving)
+        return [p for p in found if p in leaving or p in heirs], [p for p in found if p not in leaving and p not in heirs]
+
+    @staticmethod
+    def _stays(step, leaving):
+        """Why these processes are known to stay though they were told to stop, in words; '' where they may still go."""
+        names = ", ".join(map(str, leaving))
+        if step["refused"]:
+            return "what was to stop %s has failed, and it runs on" % names
+        if step["by_signal"] and all(process.ignores(signal.SIGTERM) for process in leaving):
+            return "%s ignores SIGTERM, and runs on" % names
+        return ""
 
 
-def launch(argv):
+def launch(argv, timeout=_systemd.START_TIMEOUT):
     """Run a command that may leave a service behind: outside of our own control group, which ends with us."""
-    if _systemd.booted():
-        argv = ["systemd-run", "--quiet", "--scope", "--collect", "--"] + argv
-    run(argv, timeout=_systemd.START_TIMEOUT)
+    command(argv, timeout=timeout, apart=_systemd.apart())
 
 
 _steps.register(Continue, StartUnit, DeleteTable, Run)

@@ -7,16 +7,20 @@
 from __future__ import annotations
 
 import signal
+import time
 
 from . import _proc, _service_steps, _systemd
 from ._errors import FaultlineError
-from ._exec import run, which
+from ._exec import which
+
+# seconds that the stop of a service may take which no unit runs, where its definition does not say: as DevStack allows
+STOP_TIMEOUT = 300
 
 
 class Service:
     """A service on this host, by one of the drivers below.
 
-    name: its name in the cloud model; definition: {unit, grep, port, start_cmd, terminate_cmd, restart_cmd}.
+    name: its name in the cloud model; definition: {unit, grep, port, start_cmd, terminate_cmd, restart_cmd, start_timeout, stop_timeout}.
     """
 
     def __init__(self, name, definition):
@@ -208,30 +212,67 @@ class ProcessService(Service):
         # the configuration file's own shell command line, as os-faults runs it; no name is put into it
         return ["/bin/sh", "-c", self.definition[option]]
 
+    @property
+    def stop_timeout(self):
+        return self.definition.get("stop_timeout") or STOP_TIMEOUT
+
+    @property
+    def start_timeout(self):
+        return self.definition.get("start_timeout") or _systemd.START_TIMEOUT
+
+    # whether its stop is a SIGTERM of ours
+    @property
+    def _by_signal(self):
+        return not self.definition.get("terminate_cmd")
+
     def start_steps(self):
-        return [_service_steps.Run.make(self._command("start_cmd"), self.grep, "down:process:" + self.name)]
+        return [_service_steps.Run.make(
+            self._command("start_cmd"), self.grep, "down:process:" + self.name, self.processes(), self.start_timeout, self._by_signal)]
 
     def start(self):
         if not self.can_start:
             raise self._lacks("start_cmd", "started")
-        _service_steps.launch(self._command("start_cmd"))
+        _service_steps.launch(self._command("start_cmd"), self.start_timeout)
 
     def stop(self):
-        if self.definition.get("terminate_cmd"):
-            run(self._command("terminate_cmd"), timeout=self.stop_timeout)
-        else:
-            for process in self.processes():
+        """Tell it to stop, and wait until it has; FaultlineError (unproven) when it has not within its time."""
+        meant = self.processes()
+        if not meant:
+            # another fault has stopped it already
+            return
+        end = time.monotonic() + self.stop_timeout
+        if self._by_signal:
+            for process in meant:
                 process.send(signal.SIGTERM)
+        else:
+            _service_steps.launch(self._command("terminate_cmd"), self.stop_timeout)
+        left = []
+
+        def none_left():
+            left[:] = [process for process in meant if process.alive]
+            return not left
+
+        if not _proc.wait_until(none_left, max(0, end - time.monotonic()), pause=0.05):
+            words = ", ".join(map(str, left))
+            raise FaultlineError(
+                "The stop of %s is not proven: %s was told to stop by %s and is still there after %g seconds (stop_timeout)." % (
+                    self.name, words, "SIGTERM" if self._by_signal else "terminate_cmd", self.stop_timeout),
+                code="unproven", hint="It may only be slow, and go later: give it a longer stop_timeout.",
+                details={"left": [process.as_dict() for process in left]},
+            )
 
     def restart(self):
         if self.definition.get("restart_cmd"):
-            _service_steps.launch(self._command("restart_cmd"))
+            _service_steps.launch(self._command("restart_cmd"), self.stop_timeout + self.start_timeout)
             return
         if not self.can_start:
             raise self._lacks("restart_cmd", "restarted")
-        old = self.processes()
-        self.stop()
-        _proc.wait_until(lambda: not any(process.alive for process in old), 300)
+        try:
+            self.stop()
+        except FaultlineError as exc:
+            if exc.code == "unproven":
+                exc.message += " Nothing starts it again when it goes: a restart has no undo."
+            raise
         self.start()
 
 
@@ -253,11 +294,10 @@ class SysvService(ProcessService):
     def _command(self, option):
         return ["service", self.script, {"start_cmd": "start", "terminate_cmd": "stop", "restart_cmd": "restart"}[option]]
 
-    def stop(self):
-        run(self._command("terminate_cmd"), timeout=self.stop_timeout)
+    _by_signal = False
 
     def restart(self):
-        _service_steps.launch(self._command("restart_cmd"))
+        _service_steps.launch(self._command("restart_cmd"), self.stop_timeout + self.start_timeout)
 
 
 def service(name, driver, definition):

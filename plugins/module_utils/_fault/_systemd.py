@@ -230,7 +230,18 @@ def start(names):
 
 def stop(names):
     """Stop units, as long as each of them may take."""
-    run(["systemctl", "stop", "--"] + names, timeout=stop_timeout(names))
+    try:
+        run(["systemctl", "stop", "--"] + names, timeout=stop_timeout(names))
+    except FaultlineError as exc:
+        # "Job for keystone.service canceled."
+        if exc.code != "program_failed" or "cancel" not in exc.message:
+            raise
+        raise FaultlineError(
+            "%s did not stop, because something started it again before it had: %s." % (
+                " and ".join(names), "; ".join("%s is %s (%s)" % (unit.name, unit.state, unit.substate) for unit in show(names))),
+            code="stop_cancelled", hint="Look for who did: a timer, a cluster manager, an administrator, another undo. See: journalctl -u %s" % names[-1],
+            details=exc.details,
+        ) from exc
 
 
 def stop_timeout(names):
