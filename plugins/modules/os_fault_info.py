@@ -97,6 +97,11 @@ orphans:
   returned: always
   type: list
   elements: str
+unreadable:
+  description: The open records that cannot be read or believed, and why. What they would undo is not known.
+  returned: always
+  type: list
+  elements: str
 failure:
   description: The reason of a failure, for programs.
   returned: failed

@@ -31,6 +31,12 @@ options:
     description: All faults on this service, unit or container, by any of its names. Several may be given.
     type: list
     elements: str
+  timeout:
+    description:
+      - Seconds that the undo of each fault may take. What does not end by then is told as left, and the other faults are undone.
+      - The journal of such a fault stays open.
+    type: float
+    default: 900
   all:
     description: All faults, and what bears our name on the host without a journal.
     type: bool
@@ -87,7 +93,7 @@ orphans:
   type: list
   elements: str
 residue:
-  description: What is left. Anything else than an empty list is a failure.
+  description: What is left, or is not known to be gone. Anything else than an empty list is a failure.
   returned: always
   type: list
   elements: str
@@ -110,13 +116,14 @@ def main():
             "action": {"type": "str"},
             "service": {"type": "list", "elements": "str"},
             "all": {"type": "bool", "default": False},
+            "timeout": {"type": "float", "default": _care.TIMEOUT},
         },
         required_one_of=[["id", "kind", "action", "service", "all"]],
         supports_check_mode=True,
     )
     params = module.params
     _module.finish(module, lambda: _care.undo(
-        module.check_mode, params["all"],
+        module.check_mode, params["all"], params["timeout"],
         fault_id=params["id"], kind=params["kind"], action=params["action"], subject=params["service"],
     ))
 

@@ -88,7 +88,7 @@ options:
     type: str
   start_timeout:
     description:
-      - Seconds that the start of a service may take which no unit of systemd runs. 900 by default.
+      - Seconds that the start of a service may take which no unit of systemd runs. 300 by default.
       - A unit has its own limit (C(TimeoutStartSec)).
     type: float
   stop_timeout:

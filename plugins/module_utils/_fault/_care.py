@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import time
 
-from . import _journal, _orphans, _runner, _service_steps, _supervisor
+from . import _exec, _journal, _orphans, _runner, _service_steps, _supervisor
 from ._errors import FaultlineError
 
+# seconds that the undo of one fault may take when somebody heals
+TIMEOUT = 900
 # known here; faults of other families are undone by the program that armed them
 KNOWN = (_service_steps,)
 STATES = ("scheduled", "armed", "injected", "undoing", "residue", "undone", "aborted", "done")
@@ -40,21 +42,31 @@ def orphans():
 
 
 def info(closed=True, **which):
-    """{open: [...], closed: [...], orphans: [...], boot, clock} of the faults of this host that match."""
+    """{open: [...], closed: [...], orphans: [...], unreadable: [...], boot, clock} of the faults of this host that match."""
     def shown(records):
         return [{key: record.get(key) for key in _SHOWN} for record in records if _matches(record, **which)]
 
     found = {"open": shown(_journal.open_records()), "closed": shown(_journal.closed_records()) if closed else [], "orphans": orphans()}
-    found.update(boot=_journal.boot(), clock=time.time())
+    found.update(boot=_journal.boot(), clock=time.time(), unreadable=_unreadable())
     count, left = len(found["open"]), sum(1 for record in found["open"] if record["state"] == "residue")
     found["msg"] = "%d fault%s open%s" % (count, "" if count == 1 else "s", ", %d with residue" % left if left else "")
     if found["orphans"]:
         found["msg"] += "; without a journal: %s" % ", ".join(found["orphans"])
+    if found["unreadable"]:
+        found["msg"] += "; not known: %s" % " ".join(found["unreadable"])
     return found
 
 
-def undo(check_mode=False, everything=False, **which):
-    """Undo the open faults that match; with everything, what bears our name without a journal as well."""
+def _unreadable():
+    """The open records that nobody can read, in words."""
+    return [words for _id, words in sorted(_journal.unreadable().items())]
+
+
+def undo(check_mode=False, everything=False, timeout=TIMEOUT, **which):
+    """Undo the open faults that match; with everything, what bears our name without a journal as well. timeout: seconds for each fault.
+
+    What cannot be undone keeps none of the others.
+    """
     records = [record for record in _journal.open_records() if _matches(record, **which)]
     fault_id = which.get("fault_id")
     if fault_id is not None and not records and _journal.load(fault_id) is None:
@@ -69,15 +81,18 @@ def undo(check_mode=False, everything=False, **which):
     }
     if not check_mode:
         for record in records:
-            after = _runner.undo(record["id"])
-            _supervisor.disarm(record)
-            if after is None or after["state"] != "residue":
+            after, left = _undone(record, timeout)
+            if not left:
                 result["undone"].append(record["id"])
                 result["notes"] += (after or {}).get("notes", [])
-            else:
-                result["residue"] += ["%s: %s" % (record["id"], words) for words in after["residue"]]
+            result["residue"] += ["%s: %s" % (record["id"], words) for words in left]
         for name in lost:
-            _orphans.remove(name)
+            try:
+                _orphans.remove(name)
+            except (FaultlineError, OSError) as exc:
+                result["residue"].append("%s: %s" % (name, getattr(exc, "message", exc)))
+        if everything:
+            result["residue"] += _unreadable()
     count = len(records) + len(lost)
     result["msg"] = "%s %d fault%s" % ("would undo" if check_mode else "undid", count, "" if count == 1 else "s") if count else "nothing to undo"
     if result["residue"]:
@@ -86,3 +101,14 @@ def undo(check_mode=False, everything=False, **which):
             hint="The journals stay open, and the undo is tried again at the next heal or boot.",
         )
     return result
+
+
+def _undone(record, timeout):
+    """(the record of a fault after its undo, what is left of it, in words)."""
+    try:
+        with _exec.within(timeout):
+            after = _runner.undo(record["id"], patience=timeout)
+        _supervisor.disarm(record)
+    except (FaultlineError, OSError) as exc:
+        return None, ["what is left of it is not known: %s" % getattr(exc, "message", exc)]
+    return after, after["residue"] if after and after["state"] == "residue" else []

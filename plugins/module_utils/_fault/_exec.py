@@ -62,13 +62,33 @@ def at_most(seconds):
         _most[0] = before
 
 
+# when all programs together are to have ended, by the clock of time.monotonic(), and what each has even after that, in seconds
+_end = [float("inf")]
+_CHANCE = 10
+
+
+@contextlib.contextmanager
+def within(seconds):
+    """Have all programs together run for no longer while this lasts; those that come too late for that have little time, but have it."""
+    before, _end[0] = _end[0], min(_end[0], time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _end[0] = before
+
+
+def _allowed(timeout):
+    """Seconds that a program may run, of those that its caller wants."""
+    return min(timeout, _most[0], max(_end[0] - time.monotonic(), _CHANCE))
+
+
 def run(argv, timeout=_HANG, stdin="", check=True):
     """Run argv (list of str), feed it stdin (str), wait at most timeout seconds.
 
     Returns Finished. With check, an exit status other than 0 raises FaultlineError, as a missing program
     (code missing_program) and a passed deadline (code timeout) always do.
     """
-    timeout = min(timeout, _most[0])
+    timeout = _allowed(timeout)
     try:
         done = subprocess.run(
             argv, input=stdin.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -78,7 +98,7 @@ def run(argv, timeout=_HANG, stdin="", check=True):
         raise _missing(argv) from exc
     except subprocess.TimeoutExpired as exc:
         raise FaultlineError(
-            "'%s' did not end within %g seconds." % (" ".join(argv), timeout), code="timeout", details={"argv": argv},
+            "'%s' did not end within %.3g seconds." % (" ".join(argv), timeout), code="timeout", details={"argv": argv},
         ) from exc
     out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
     if check and done.returncode != 0:
@@ -145,7 +165,7 @@ def command(argv, timeout=_HANG, check=True, apart=()):
     It has a session of its own and nothing to read. What runs longer than timeout is ended with its process group. apart: the argv of what runs a
     program outside of our control group, as _systemd.apart() says. Returns Finished, errors as in run(); out has both of its outputs, shortened.
     """
-    timeout = min(timeout, _most[0])
+    timeout = _allowed(timeout)
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     output = _Output(reader)
@@ -164,7 +184,7 @@ def command(argv, timeout=_HANG, check=True, apart=()):
         try:
             in_time = _attend(child, output, time.monotonic() + timeout)
         finally:
-            _end(child)
+            _finish(child)
         output.drain()
         if output.open and in_time:
             _read_on(reader, apart)
@@ -172,7 +192,7 @@ def command(argv, timeout=_HANG, check=True, apart=()):
         os.close(reader)
     if not in_time:
         raise FaultlineError(
-            "'%s' did not end within %g seconds, and was ended with its process group.%s" % (_line(argv), timeout, _said(output)), code="timeout",
+            "'%s' did not end within %.3g seconds, and was ended with its process group.%s" % (_line(argv), timeout, _said(output)), code="timeout",
             hint="What it starts and leaves running has to go into the background (&). If it only needs longer, raise its timeout.",
             details={"argv": argv, "output": output.text},
         )
@@ -212,7 +232,7 @@ def _attend(child, output, end):
     return True
 
 
-def _end(child):
+def _finish(child):
     """End a command that has not ended, and who is in its process group."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         if child.poll() is not None:

@@ -87,21 +87,41 @@ def unwritable(exc):
 
 
 @contextlib.contextmanager
-def locked(name="lock"):
-    """Hold one of the journal's locks; waits for whoever has it."""
+def locked(name="lock", patience=None):
+    """Hold one of the journal's locks; waits for whoever has it, for so many seconds if told, else as long as that takes.
+
+    FaultlineError (busy) when it does not come free.
+    """
     handle = os.open(_path(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        if patience is None:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        else:
+            _take(handle, patience)
         yield
     finally:
         os.close(handle)
 
 
+def _take(handle, patience):
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                raise FaultlineError(
+                    "Somebody else is at work at it, and did not end within %g seconds." % patience, code="busy",
+                    hint="Look at os_fault_info, and at what its undo runs on the host.") from None
+        time.sleep(0.1)
+
+
 @contextlib.contextmanager
-def locked_for_undo(fault_id):
-    """One undo at a time for each fault."""
+def locked_for_undo(fault_id, patience=None):
+    """One undo at a time for each fault. patience: as of locked()."""
     name = os.path.join("lock.d", fault_id)
-    with locked(name):
+    with locked(name, patience):
         yield
     if not os.path.exists(_path("open", fault_id + ".json")):
         with contextlib.suppress(OSError):
@@ -279,8 +299,20 @@ def load(fault_id):
 
 
 def _all(folder):
-    records = [_load(folder, name) for name in _names(folder)]
-    return sorted((record for record in records if record), key=lambda record: (record["armed_at"], record["id"]))
+    return sorted(_look(folder)[0], key=lambda record: (record["armed_at"], record["id"]))
+
+
+def _look(folder):
+    """(records, {id: why it cannot be read}): one that cannot be believed keeps nobody from the others."""
+    records, unreadable = [], {}
+    for name in _names(folder):
+        try:
+            records.append(_load(folder, name))
+        except FaultlineError as exc:
+            unreadable[name] = exc.message
+        except OSError as exc:
+            unreadable[name] = "%s cannot be read: %s." % (_path(folder, name + ".json"), exc.strerror)
+    return [record for record in records if record], unreadable
 
 
 def open_records():
@@ -289,6 +321,11 @@ def open_records():
         trust(HOME)
         trust(_path("open"))
     return _all("open")
+
+
+def unreadable():
+    """{id: why} of the open records that cannot be read or believed: what they would undo is not known."""
+    return _look("open")[1]
 
 
 def closed_records():

@@ -41,19 +41,21 @@ _BACKSTOP = 5
 _GLANCE = 30
 # an undo may start a database, which takes its time
 _UNDO_TIMEOUT = 1800
+# and this is as long as all programs of one attempt of it may take together, in seconds
+_ATTEMPT = 900
 
 
-def undo(fault_id, elsewhere=True, asked=True):
+def undo(fault_id, elsewhere=True, asked=True, patience=None):
     """Undo one fault from whatever state, prove it, close its record. The record, or None if there is no such open fault.
 
     Never raises for a step that fails: the record then stays open, in state residue, and names what is left.
     elsewhere: leave a fault whose steps we do not know to the program that armed it. asked: whether somebody wants it undone now, whatever its
-    deadline.
+    deadline. patience: seconds for which another undo of it is waited for; FaultlineError (busy) after them.
     """
     record = _journal.load_open(fault_id)
     if elsewhere and record is not None and record.get("program") and not _steps.known(record["steps"]):
-        return _undo_by_its_own_program(record)
-    with _journal.locked_for_undo(fault_id):
+        return _undo_by_its_own_program(record, patience)
+    with _journal.locked_for_undo(fault_id, patience):
         with _journal.locked():
             record = _journal.load_open(fault_id)
             if record is None:
@@ -95,8 +97,9 @@ def _undone(steps):
         try:
             said = _steps.kind(step).undo(step)
             notes |= {said} if isinstance(said, str) else set()
-        except FaultlineError as exc:
-            residue.append("%s: %s" % (_steps.describe(step), exc.message))
+        except Exception as exc:  # pylint: disable=broad-except
+            # whatever it is, the other steps are still to be undone
+            residue.append("%s: %s" % (_steps.describe(step), _why(exc)))
     return residue or [words for words in map(_left, steps) if words], notes
 
 
@@ -110,16 +113,21 @@ def _left(step):
     """What is left after the undo of a step, in words, or ''."""
     try:
         return _steps.kind(step).residue(step)
-    except FaultlineError as exc:
-        return "%s: %s" % (_steps.describe(step), exc.message)
+    except Exception as exc:  # pylint: disable=broad-except
+        return "%s: %s" % (_steps.describe(step), _why(exc))
 
 
-def _undo_by_its_own_program(record):
+def _why(exc):
+    """An exception in words."""
+    return exc.message if isinstance(exc, FaultlineError) else "%s: %s" % (type(exc).__name__, exc)
+
+
+def _undo_by_its_own_program(record, patience):
     try:
         _journal.trust(record["program"][-1])
         run(record["program"] + ["once", record["id"]], timeout=_UNDO_TIMEOUT)
     except (FaultlineError, OSError) as exc:
-        with _journal.locked_for_undo(record["id"]), _journal.locked():
+        with _journal.locked_for_undo(record["id"], patience), _journal.locked():
             record = _journal.load_open(record["id"]) or record
             if record["state"] != "residue":
                 record.update(state="residue", residue=["its undo could not be run: %s" % getattr(exc, "message", exc)])
@@ -164,7 +172,7 @@ def _keep(record):
 def close(record):
     """Close a record; with the last one the sweeper goes. The journal is locked by the caller."""
     _journal.close(record)
-    if not _journal.open_records():
+    if not _journal.open_records() and not _journal.unreadable():
         _sweeper.remove()
 
 
@@ -197,7 +205,8 @@ def _lasted(record, asked):
 def undo_persistently(fault_id):
     """Undo, and try again while there is residue. The exit status of the stop hook."""
     for pause in PAUSES + (0,):
-        record = undo(fault_id, elsewhere=False, asked=False)
+        with _exec.within(_ATTEMPT):
+            record = undo(fault_id, elsewhere=False, asked=False)
         if record is None or record["state"] != "residue":
             return 0
         if _sweeper.is_next():

@@ -13,8 +13,8 @@ from . import _proc, _service_steps, _systemd
 from ._errors import FaultlineError
 from ._exec import which
 
-# seconds that the stop of a service may take which no unit runs, where its definition does not say: as DevStack allows
-STOP_TIMEOUT = 300
+# seconds that the start and the stop of a service may take which no unit runs, where its definition does not say: DevStack allows as long for a stop
+START_TIMEOUT = STOP_TIMEOUT = 300
 
 
 class Service:
@@ -218,7 +218,7 @@ class ProcessService(Service):
 
     @property
     def start_timeout(self):
-        return self.definition.get("start_timeout") or _systemd.START_TIMEOUT
+        return self.definition.get("start_timeout") or START_TIMEOUT
 
     # whether its stop is a SIGTERM of ours
     @property

@@ -220,6 +220,23 @@ def test_a_command_that_does_not_end_is_told_and_the_other_faults_are_healed(sto
     stops.wait_healed()
 
 
+def test_an_undo_that_hangs_keeps_none_of_the_others_from_being_healed(stops):
+    """Who keeps the fault's time runs a command that does not end; heal does not wait for it for ever, and tells."""
+    service = {"driver": "process", "grep": "^sleep 86403$", "start_cmd": "sleep 86405", "start_timeout": LONG}
+    stops.sh("setsid sleep 86403 >/dev/null 2>&1 &")
+    pid(stops, service)
+    hanging = stops.fault("never", "terminate", duration=1, **service)["fault"]["id"]
+    frozen = stops.fault("memcached", "freeze", duration=LONG)["fault"]["id"]
+    undoing = wait_for(lambda: stops.sh("pgrep -fx 'sleep 86405'", check=False))
+    answer = stops.turned_down("os_fault_undo", {"all": True, "timeout": 2})
+    assert answer["undone"] == [frozen] and stops.open_faults() == [hanging]
+    (left,) = answer["residue"]
+    assert left.startswith(f"{hanging}: what is left of it is not known: Somebody else is at work at it, and did not end within 2 seconds")
+    stops.sh(f"setsid sleep 86403 >/dev/null 2>&1 & kill -KILL {undoing}")
+    stops.wait_healed()
+    assert stops.record(hanging)["state"] == "undone"
+
+
 def test_without_systemd_a_process_that_goes_late_is_started_again(make_node):
     node = make_node("late", boots=False)
     service = slow(NEVER, stop_timeout=2)

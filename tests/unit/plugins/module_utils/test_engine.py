@@ -239,6 +239,68 @@ def test_residue_keeps_the_journal_open_until_an_undo_succeeds():
     assert _care.info()["open"] == []
 
 
+class Alone(Break):
+    """A fault that shares nothing with others."""
+
+    action = "alone"
+
+    def steps(self, fault_id):
+        return [_steps.step(Mend, "mend it alone")]
+
+
+def healing_fails(timeout=_care.TIMEOUT):
+    with pytest.raises(FaultlineError) as caught:
+        _care.undo(everything=True, timeout=timeout)
+    assert caught.value.code == "residue"
+    return caught.value.details
+
+
+@needs_root
+def test_what_a_step_of_an_undo_fails_by_keeps_none_of_the_others(monkeypatch):
+    class Broken(Mend):
+        type = "broken"
+
+        @staticmethod
+        def undo(step):
+            raise KeyError("what it was")
+
+    monkeypatch.setitem(_steps.STEPS, "broken", Broken)
+    monkeypatch.setattr(Alone, "steps", lambda self, fault_id: [_steps.step(Broken, "mend the first"), _steps.step(Mend, "mend the second")])
+    fault_id = _engine.perform(Alone(), duration=300)["fault"]["id"]
+    after = _runner.undo(fault_id)
+    assert after["state"] == "residue" and after["residue"] == ["mend the first: KeyError: 'what it was'"] and not World.broken
+
+
+@needs_root
+def test_a_fault_whose_undo_somebody_else_is_at_and_never_ends_keeps_none_of_the_others():
+    busy, other = (_engine.perform(Alone(), duration=300)["fault"]["id"] for _each in range(2))
+    with _journal.locked_for_undo(busy):
+        details = healing_fails(timeout=0.3)
+    assert details["undone"] == [other]
+    (left,) = details["residue"]
+    assert left.startswith(f"{busy}: what is left of it is not known: Somebody else is at work at it, and did not end within 0.3 seconds")
+    assert [record["id"] for record in _journal.open_records()] == [busy]
+
+
+@needs_root
+def test_a_record_that_cannot_be_read_keeps_none_of_the_others(host):
+    lost, other = (_engine.perform(Alone(), duration=300)["fault"]["id"] for _each in range(2))
+    (host / "open" / f"{lost}.json").write_text("not a record", encoding="ascii")
+    details = healing_fails()
+    assert details["undone"] == [other] and len(details["residue"]) == 1 and f"{lost}.json is not a record" in details["residue"][0]
+    info = _care.info()
+    assert info["open"] == [] and f"{lost}.json is not a record" in info["unreadable"][0] and "not known" in info["msg"]
+
+
+def test_programs_that_come_too_late_have_a_little_time_left(monkeypatch):
+    monkeypatch.setattr(_exec, "_CHANCE", 0.3)
+    with _exec.within(0.1):
+        with pytest.raises(FaultlineError, match="did not end within 0.3 seconds"):
+            _exec.run(["sleep", "4321"])
+        assert _exec.run(["true"]).rc == 0
+    assert _exec.run(["sleep", "0.5"]).rc == 0
+
+
 @needs_root
 @pytest.mark.parametrize("early", [False, True])
 def test_a_fault_that_something_else_ended_early_is_told(monkeypatch, early):
