@@ -18,16 +18,16 @@ from ..module_utils._fault._errors import FaultlineError
 from ..module_utils._sentence_arguments import sentence_arguments
 from ..plugin_utils import _in_debug, _plan, _sentence, _step
 from ..plugin_utils._action import FaultAction
-from ..plugin_utils._fill import fill
+from ..plugin_utils._fill import CONTAINER_MODULE, fill
 from ..plugin_utils._run import execute, host_variables
 
 # Drawn where every strategy loads this file: in the main process, before it forks. So all hosts of a run share it.
 _RUN = secrets.token_hex(16)
 _sentence.warm_up()  # once, for all of them
 
-_PASSED_ON = ("wait", "wait_timeout", "recovery_timeout", "signal")
-# what has no meaning for a module: nothing of a network has to come back by itself
-_NOT_FOR = {"faultline.openstack.os_netiface": ("recovery_timeout", "signal")}
+_PASSED_ON = ("wait", "wait_timeout", "recovery_timeout", "signal", "processes")
+# what has no meaning for a module: nothing of a network has to come back by itself, and a container has no unit
+_NOT_FOR = {"faultline.openstack.os_netiface": ("recovery_timeout", "signal", "processes"), CONTAINER_MODULE: ("processes",)}
 
 
 def _whole(sentence, others):

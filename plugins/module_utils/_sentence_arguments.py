@@ -18,6 +18,7 @@ def sentence_arguments():
         "plan_file": {"type": "path"},
         "skip_unmapped": {"type": "bool", "default": False},
         "signal": {"type": "str"},
+        "processes": {"type": "str", "choices": ["main", "all"]},
         "wait": {"type": "bool", "default": False},
         "wait_timeout": {"type": "float"},
         "recovery_timeout": {"type": "float"},

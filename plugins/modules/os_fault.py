@@ -84,6 +84,10 @@ options:
   signal:
     description: Passed on to the module, as O(faultline.openstack.os_service_fault#module:signal).
     type: str
+  processes:
+    description: Passed on to the module where it is that of services, as O(faultline.openstack.os_service_fault#module:processes).
+    type: str
+    choices: [main, all]
   wait:
     description: Passed on to the module, as O(faultline.openstack.os_service_fault#module:wait).
     type: bool

@@ -29,12 +29,12 @@ options:
     required: true
   action:
     description:
-      - V(kill) sends O(signal) to the exact processes of the service.
+      - V(kill) sends O(signal) to the exact processes of the service, see O(processes).
       - V(terminate) stops it in its own way; its undo starts it again.
       - V(restart) restarts it. V(start) starts it, and undoes V(terminate), V(mask) and V(crash_loop).
       - V(mask) stops it and lets nobody start it. V(crash_loop) kills it whenever it comes back, start limit included. Their undo
         starts it again. Both are for units of systemd.
-      - V(freeze) stops all its processes with SIGSTOP, children too; its undo lets them continue. V(unfreeze) lets them continue now.
+      - V(freeze) stops its processes with SIGSTOP, children too, see O(processes); its undo lets them continue. V(unfreeze) lets them continue now.
       - V(unplug) drops all packets to and from its ports, IPv4 and IPv6, established connections too, by an nftables table of
         our own; its undo deletes that table. V(plug) does so now.
     type: str
@@ -75,6 +75,17 @@ options:
         only those that go out from it, are dropped. V(plug) gives back whatever V(unplug) has cut.
       - The ports that the service listens on by default.
     type: raw
+  processes:
+    description:
+      - Which processes of a unit of systemd are meant. By default those that the unit's own stop ends. With C(KillMode=control-group), as units have it
+        unless they say otherwise, and C(mixed), these are all of its control group. With C(KillMode=process) and C(none) it is the main process with its
+        workers, that is its descendants in its own session, and whoever listens on the same sockets; a helper is left alone, and
+        C(targets[].left_alone) tells it.
+      - V(main) means the main process with its workers whatever the unit says, V(all) all of the control group, helpers too.
+      - A unit that only watches what serves, in another control group or in a container, is refused by V(kill), V(freeze), V(unplug) and V(crash_loop);
+        with V(main) or V(all) the watcher itself is hit.
+    type: str
+    choices: [main, all]
   start_cmd:
     description:
       - Shell command line that starts the service (O(driver=process)).
@@ -120,7 +131,9 @@ options:
     type: float
     default: 60
   recovery_timeout:
-    description: Seconds within which a killed or restarted service is expected back (running, and listening on the ports that it had).
+    description:
+      - Seconds within which a killed or restarted service is expected back (running, and listening on the ports that it had).
+      - Also where it is not known whether anything restarts it; not waited for where it is known that nothing does.
     type: float
     default: 30
 attributes:
@@ -209,6 +222,30 @@ targets:
   returned: always
   type: list
   elements: dict
+  contains:
+    service:
+      description: The service.
+      type: str
+    units:
+      description: Its units.
+      returned: for units of systemd
+      type: list
+      elements: str
+    processes:
+      description: The processes that are meant, each with C(pid), C(start) and C(comm).
+      type: list
+      elements: dict
+    left_alone:
+      description: The processes of its units that are not meant, see O(processes), each with its C(unit) as well.
+      returned: for units of systemd
+      type: list
+      elements: dict
+notes:
+  description:
+    - What a person has to know of what is hit and what is not; which processes are left alone; where O(grep), O(port) and the unit do not fit together.
+  returned: always
+  type: list
+  elements: str
 injecting_at:
   description: When its injection began, UTC. What is seen from here on may be its effect: to stop a service may take long.
   returned: when injected
@@ -228,6 +265,9 @@ proof:
   description:
     - What was observed. For V(kill) and V(restart) C(came_back) says what came back, and after how many seconds. With O(wait)
       it is looked for as long as O(recovery_timeout), else once, right after the proof.
+    - C(came_back.expected) is whether it comes back by itself, by the units whose processes were hit; C(null) where that is not
+      known, as with O(driver=process). C(came_back.restarted_by) says by what, as C(Restart=always of nova-api.service), a socket or
+      a timer. Where nothing is set to restart it, it is not waited for.
   returned: when injected
   type: dict
 undo:
@@ -293,6 +333,7 @@ class ServiceFaultModule:
         params = self.params
         definition = {key: params[key] for key in _module.DEFINITION if params[key]}
         ports = _module.ways(params["port"])
+        definition["port"] = _module.ports(params["port"])
         service = _services.service(params["service"], params["driver"], definition)
         fault = _service_faults.make(
             params["action"], service, ports, _module.signal_number(params["signal"]), params["recovery_timeout"],

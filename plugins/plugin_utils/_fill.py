@@ -83,7 +83,7 @@ def suggestion(service, host_vars):
 
 def _of_container(args, service, definition):
     """The options of os_container_fault for a service that a container runs."""
-    args = {key: value for key, value in args.items() if key != "service"}
+    args = {key: value for key, value in args.items() if key not in ("service", "processes")}
     if definition.get("port") is not None and args.get("port") is None:
         args["port"] = definition["port"]
     return dict(args, service=service, container=definition.get("container_name") or service, driver=_engine(definition))
@@ -91,7 +91,7 @@ def _of_container(args, service, definition):
 
 def handed_over(args, container):
     """The options of os_container_fault for those of os_service_fault, when the target has found the service in a container."""
-    own = {*_KEYS, "service_name", "linux_service"} - {"port"}
+    own = {*_KEYS, "processes", "service_name", "linux_service"} - {"port"}
     return dict({key: value for key, value in args.items() if key not in own}, container=container)
 
 

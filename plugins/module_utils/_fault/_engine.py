@@ -71,6 +71,10 @@ class Fault:
         """What will be done, in words, for check mode."""
         return []
 
+    def notes(self):
+        """What a person has to know of what is hit and what is left alone, as sentences without a full stop."""
+        return []
+
     def steps(self, fault_id):
         """The undo, as data (see _steps.py)."""
         return []
@@ -184,12 +188,14 @@ def _looked_at(fault, duration):
 def _preview(fault, duration, check_mode):
     steps = fault.steps("%s-00000000" % fault.action) if fault.reversible and fault.changes else []
     words = "would hit" if fault.changes else "has nothing to do for"
+    plan = fault.plan() + fault.notes() if fault.changes else []
     return {
         "changed": fault.changes,
-        "msg": "%s %s %s%s" % (fault.action, words, fault.subject, ": " + "; ".join(fault.plan()) if fault.changes and check_mode else ""),
+        "msg": "%s %s %s%s" % (fault.action, words, fault.subject, ": " + "; ".join(plan) if check_mode and plan else ""),
         "fault": {"id": None, "kind": fault.kind, "action": fault.action, "subject": fault.subject},
         "targets": fault.targets(),
-        "plan": fault.plan() if fault.changes else [],
+        "plan": plan,
+        "notes": fault.notes() if fault.changes else [],
         "undo": {
             "state": "planned" if steps else "none", "deadline": None, "steps": [_steps.describe(step) for step in steps],
         },
@@ -268,6 +274,7 @@ def _scheduled(fault, duration, wait, at):
             "fault": {key: record[key] for key in ("id", "kind", "action", "subject")},
             "targets": record["targets"], "residue": [], "duration": duration, "planned": at,
             "undo": {"state": "scheduled" if steps else "none", "deadline": None, "steps": [_steps.describe(step) for step in steps]},
+            "notes": fault.notes(),
             "diff": diff(fault, "%s\nat %.3f, by the clock of this host" % (fault.expected(), at)),
         }
 
@@ -393,7 +400,7 @@ def _result(fault, record):
         until = ", undone at %s" % record["deadline"] if record["deadline"] else ", until it is undone (%s)" % fault.undone_by
     return {
         "changed": True,
-        "msg": "%s: %s%s" % (fault.subject, fault.after(), until),
+        "msg": "%s: %s%s%s" % (fault.subject, fault.after(), "".join("; " + note for note in fault.notes()), until),
         "fault": {key: record[key] for key in ("id", "kind", "action", "subject")},
         "targets": record["targets"],
         **{moment: record[moment] for moment in _module.MOMENTS},
@@ -401,6 +408,7 @@ def _result(fault, record):
         "undo": undo,
         "residue": [],
         "duration": record["duration"],
+        "notes": fault.notes(),
     }
 
 
@@ -413,8 +421,8 @@ def _recovered(fault, result, wait):
         result["msg"] += "; back after %.1f s" % recovery["after"]
     elif wait:
         raise FaultlineError(
-            "%s was hit by %s and did not come back within %g seconds: %s." % (
-                fault.subject, fault.action, recovery["waited"], recovery["why"]),
+            "%s was hit by %s and did not come back%s: %s." % (
+                fault.subject, fault.action, " within %g seconds" % recovery["waited"] if recovery["waited"] else "", recovery["why"]),
             code="not_recovered", details=result, hint="This fault has no undo; start the service if nothing else does.",
         )
     else:
@@ -439,7 +447,8 @@ def _wait_undone(record, result, wait_timeout):
     result["undo"].update({key: after[key] for key in ("undone_at", "held", "not_held", "left_to")}, state="undone", notes=after.get("notes", []))
     result["residue"] = after["residue"]
     result["proof"] = after["proof"]
-    result["msg"] = "%s: %s, undone at %s, nothing left behind" % (record["subject"], result["diff"]["after"].rstrip("\n"), after["undone_at"])
+    result["msg"] = "%s: %s%s, undone at %s, nothing left behind" % (
+        record["subject"], result["diff"]["after"].rstrip("\n"), "".join("; " + note for note in result["notes"]), after["undone_at"])
     if after["held"] is False:
         raise FaultlineError(
             "The fault %s on %s did not last until its deadline: %s." % (record["id"], record["subject"], after["not_held"]),

@@ -13,7 +13,8 @@ from ._errors import FaultlineError
 SERVICE_ACTIONS = ("start", "terminate", "restart", "kill", "freeze", "unfreeze", "unplug", "plug", "mask", "crash_loop")
 SERVICE_DRIVERS = ("system_service", "process", "linux_service", "pcs_service", "pcs_or_linux_service", "salt_service")
 # what a definition says of how a service is found and run
-DEFINITION = ("unit", "grep", "start_cmd", "terminate_cmd", "restart_cmd", "start_timeout", "stop_timeout", "pcs_service", "salt_service")
+DEFINITION = (
+    "unit", "grep", "processes", "start_cmd", "terminate_cmd", "restart_cmd", "start_timeout", "stop_timeout", "pcs_service", "salt_service")
 # of the packets of a port, as os-faults calls them
 WAYS = ("ingress", "egress")
 # signals that no process survives unless it asks to
@@ -46,6 +47,7 @@ def service_arguments():
         "salt_service": {"type": "str"},
         "grep": {"type": "str"},
         "port": {"type": "raw"},
+        "processes": {"type": "str", "choices": ["main", "all"]},
         "start_cmd": {"type": "str"},
         "terminate_cmd": {"type": "str"},
         "restart_cmd": {"type": "str"},

@@ -105,6 +105,31 @@ def lookup(pid):
     return now[0] if now and now[1] not in "ZX" else None
 
 
+def relation(pid):
+    """(parent's PID, session) of a process; (0, 0) for the dead."""
+    raw = _read("/proc/%d/stat" % pid)
+    if raw is None:
+        return 0, 0
+    fields = raw.rsplit(b")", 1)[1].split()
+    return int(fields[1]), int(fields[3])
+
+
+def handles(pid, number):
+    """Whether a process does something of its own on a signal, or lets it pass, and so does not die of it as others do."""
+    found = re.findall(rb"^Sig(?:Cgt|Ign):\s*([0-9a-f]+)", _read("/proc/%d/status" % pid) or b"", re.MULTILINE)
+    return any(int(mask, 16) >> (number - 1) & 1 for mask in found)
+
+
+def control_group(pid):
+    """The control group of a process in systemd's own tree; '' for the dead."""
+    for line in (_read("/proc/%d/cgroup" % pid) or b"").decode(errors="replace").splitlines():
+        _number, controllers, path = line.split(":", 2)
+        # the unified hierarchy, or name=systemd where cgroup v1 rules; there the unified one may be empty beside it
+        if controllers == "name=systemd" or (not controllers and path != "/"):
+            return path
+    return ""
+
+
 def every():
     """All PIDs of this host."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]

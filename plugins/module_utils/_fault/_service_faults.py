@@ -58,8 +58,19 @@ class ServiceFault(Fault):
         return ", ".join(self.plan())
 
     def resolve(self):
+        self.service.hit_by(self.action)
         self.processes = self.service.processes()
         self._before = self.service.describe()
+        self._noted = self._look_around()
+
+    # seen before anything was touched
+    _noted = ()
+
+    def _look_around(self):
+        return self.service.notes()
+
+    def notes(self):
+        return list(self._noted)
 
     def _ours(self, action):
         """The open faults of an action on this service."""
@@ -69,7 +80,7 @@ class ServiceFault(Fault):
         if not self.processes:
             raise FaultlineError(
                 "%s has no process on this host: there is nothing to %s." % (self.subject, self.action), code="not_running",
-                hint="Nothing was touched.",
+                hint=self.service.nothing_here(),
             )
 
     def guard(self):
@@ -114,7 +125,8 @@ class _Hit(ServiceFault):
 
     def resolve(self):
         super().resolve()
-        self.ports = {(s.protocol, s.port) for s in _proc.listening(self.processes) if s.protocol == "tcp"}
+        self.heard = _proc.listening(self.processes)
+        self.ports = {(s.protocol, s.port) for s in self.heard if s.protocol == "tcp"}
         self.started = time.monotonic()
 
     def _listening(self):
@@ -127,28 +139,33 @@ class _Hit(ServiceFault):
     def _back(self):
         # systemd is asked last: it is the dearest of the three
         new = any(process not in self.processes for process in self.service.processes())
-        return new and self.ports <= self._listening() and (self._seen_up or self.service.up)
+        return new and self.ports <= self._listening() and (self._seen_up or self.service.back(self.processes))
+
+    # whether it comes back by itself, None where that is not known; who restarts it, or why nobody does
+    returns = True, ""
 
     def recover(self, wait):
-        expected = self._expected()
+        expected, who = self.returns
         patience = self.recovery_timeout if wait and expected is not False else 0
+        if patience and self.service.woken_by_connection:
+            # as its next client would
+            _reach.ask(_reach.endpoints(self.heard, sorted(self.ports)), _SILENCE)
         back = bool(_proc.wait_until(self._back, patience, pause=0.05))
         after = round(time.monotonic() - self.started, 3)
         new = [process for process in self.service.processes() if process not in self.processes]
         why = ""
         if not back and expected is False:
-            why = "nothing is set to restart it"
+            why = who
         elif not back and wait:
             self.service.look_again()
             silent = sorted("%s %d" % port for port in self.ports - self._listening())
             why = self.service.describe() + (", not listening on %s" % _words(silent) if new and silent else "")
+            why += "; " + who if who else ""
         return {
-            "back": back, "after": after if back else None, "waited": patience, "why": why,
+            "expected": expected, "restarted_by": who if expected is not False else "", "back": back,
+            "after": after if back else None, "waited": patience, "why": why,
             "processes": [process.as_dict() for process in new], "ports": sorted("%s %d" % port for port in self.ports),
         }
-
-    def _expected(self):
-        return True
 
 
 class Kill(_Hit):
@@ -163,12 +180,14 @@ class Kill(_Hit):
     def resolve(self):
         super().resolve()
         self._need_processes()
+        # before the signal: what a process does on it is known only while it lives
+        self.returns = self.service.revival(self.number, self.processes)
 
     def _will(self):
         return "%s killed by %s" % (_words(self.processes), signal.Signals(self.number).name)
 
     def plan(self):
-        return ["send %s to %s" % (signal.Signals(self.number).name, _words(self.processes))]
+        return ["send %s to %s" % (signal.Signals(self.number).name, _words(self.processes))] + ([self.returns[1]] if self.returns[1] else [])
 
     def inject(self, record):
         self.started = time.monotonic()
@@ -184,9 +203,6 @@ class Kill(_Hit):
         self.done = "%s killed (%s)" % (_words(self.processes), signal.Signals(self.number).name)
         return {"signal": signal.Signals(self.number).name, "gone": [process.as_dict() for process in self.processes]}
 
-    def _expected(self):
-        return self.service.comes_back_from(self.number)
-
 
 class Restart(_Hit):
     """Restart a service; one that is down is started."""
@@ -197,14 +213,20 @@ class Restart(_Hit):
         return "restarted, %s gone" % (_words(self.processes) or "no process")
 
     def plan(self):
-        return ["restart %s" % self.subject]
+        return ["restart %s (%s)" % (self.subject, _words(self.processes) or "no process")]
+
+    def resolve(self):
+        super().resolve()
+        self.payload = self.service.payload()
+        # what it only watches has to serve again
+        self.ports |= {(s.protocol, s.port) for s in _proc.listening(self.payload) if s.protocol == "tcp"}
 
     def inject(self, record):
         self.started = time.monotonic()
         self.service.restart()
 
     def prove(self, record):
-        self._gone(self.processes)
+        self._gone(self.service.ended_by_stop(self.processes) + self.payload)
         if not _proc.wait_until(lambda: self.service.up, _SETTLE):
             raise FaultlineError(
                 "restart of %s is not proven: %s." % (self.subject, self.service.describe()), code="unproven",
@@ -212,18 +234,21 @@ class Restart(_Hit):
             )
         self._seen_up = True
         self.done = "restarted"
-        return {"gone": [process.as_dict() for process in self.processes]}
+        return {"gone": [process.as_dict() for process in self.processes + self.payload if not process.alive]}
 
 
 class Terminate(ServiceFault):
     """Stop a service in its own way, and start it again at the deadline."""
 
     action = "terminate"
-    why_not = "Its definition has no start_cmd, so nothing could start it again. Add start_cmd, or leave duration out."
 
     @property
     def reversible(self):
         return self.service.can_start
+
+    @property
+    def why_not(self):
+        return "%s %s" % (self.service.why_no_start, self.service.how_to_start)
 
     @property
     def takes(self):
@@ -231,6 +256,7 @@ class Terminate(ServiceFault):
 
     def resolve(self):
         super().resolve()
+        self.payload = self.service.payload()
         self.shared = self._down_by_us()
         if not self.service.up and not self.processes and not self.shared:
             self._need_processes()
@@ -246,7 +272,8 @@ class Terminate(ServiceFault):
         return "stopped"
 
     def plan(self):
-        return ["stop %s (%s)" % (self.subject, _words(self.processes) or "down already, by another fault")]
+        what = _words(self.processes + self.payload) or ("down already, by another fault" if self.shared else "no process")
+        return ["stop %s (%s)" % (self.subject, what)] + ([] if self.reversible else ["undo: none. %s" % self.service.why_no_start.rstrip(".")])
 
     def steps(self, fault_id):
         found = {}
@@ -266,14 +293,15 @@ class Terminate(ServiceFault):
             raise
 
     def prove(self, record):
-        self._gone(self.processes)
+        self._gone(self.service.ended_by_stop(self.processes) + self.payload)
         if self.service.processes() or self.service.up:
             raise FaultlineError(
                 "terminate of %s is not proven: it is up again (%s)." % (self.subject, self.service.describe()), code="unproven",
                 hint="Something starts it again; find out what: a cluster manager, a timer?",
             )
-        self.done = "stopped"
-        return {"gone": [process.as_dict() for process in self.processes], "state": self.service.describe()}
+        stay = [process for process in self.processes if process.alive]
+        self.done = "stopped" + (", %s still there: its own stop leaves them to themselves" % _words(stay) if stay else "")
+        return {"gone": [process.as_dict() for process in self.processes + self.payload if process not in stay], "state": self.service.describe()}
 
 
 class Freeze(ServiceFault):
@@ -467,6 +495,9 @@ class _Heal(ServiceFault):
 
     def guard(self):
         """Healing hits nothing."""
+
+    def _look_around(self):
+        return []
 
     def _needed(self):
         """Whether there is something to do beside our own faults."""

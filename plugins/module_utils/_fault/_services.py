@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import time
 
-from . import _proc, _service_steps, _systemd
+from . import _proc, _service_steps, _systemd, _unit_processes
 from ._errors import FaultlineError
 from ._exec import which
 
@@ -17,10 +17,22 @@ from ._exec import which
 START_TIMEOUT = STOP_TIMEOUT = 300
 
 
+# seconds that what its unit leaves to itself has to end on SIGTERM, where it is to end as well
+_LAST_WORDS = 30
+# actions that go to the processes themselves, where others ask whoever runs them; and those that take such an action back
+_ON_PROCESSES = ("kill", "freeze", "unplug", "crash_loop")
+_OFF_PROCESSES = ("unfreeze", "plug")
+
+
+def _words(things):
+    return ", ".join(str(thing) for thing in things)
+
+
 class Service:
     """A service on this host, by one of the drivers below.
 
-    name: its name in the cloud model; definition: {unit, grep, port, start_cmd, terminate_cmd, restart_cmd, start_timeout, stop_timeout}.
+    name: its name in the cloud model; definition: {unit, grep, port: [(protocol, number)], processes, start_cmd, terminate_cmd, restart_cmd,
+    start_timeout, stop_timeout}.
     """
 
     def __init__(self, name, definition):
@@ -40,12 +52,36 @@ class Service:
         """Forget what was known of its state."""
 
     def processes(self):
-        """Its live processes, children too."""
+        """Its live processes that are meant, children too."""
         raise NotImplementedError
+
+    def hit_by(self, action):
+        """Refuse an action that would hit other processes than those that serve."""
+
+    def ended_by_stop(self, processes):
+        """Those of its processes that have to be gone once it is stopped; all, but where its manager leaves some to themselves."""
+        return processes
+
+    def payload(self):
+        """Processes that it only watches, and takes along when it is stopped."""
+        return []
+
+    def notes(self):
+        """What a person has to know of what is hit and what is not, in sentences without a full stop."""
+        return []
+
+    def nothing_here(self):
+        """What to do about a service that has no process, in words."""
+        return "Nothing was touched."
 
     @property
     def up(self):
         return bool(self.processes())
+
+    def back(self, old):
+        """Whether it is up again after these processes were hit."""
+        del old
+        return self.up
 
     @property
     def settled(self):
@@ -69,6 +105,17 @@ class Service:
         """Whether something is known to restart it after its processes died of this signal; None: not known."""
         return None
 
+    def revival(self, number, processes):
+        """(the same, who restarts it or why nobody does, in words), for a signal that these processes are about to get."""
+        del processes
+        comes = self.comes_back_from(number)
+        return comes, {True: "", False: "nothing is set to restart it", None: "it is not known whether anything restarts it"}[comes]
+
+    # whether a connection to one of its ports starts it again
+    woken_by_connection = False
+    # why nobody could start it again, where can_start says so, and what to do about it
+    why_no_start = "Its definition has no start_cmd, so nothing could start it again."
+    how_to_start = "Add start_cmd, or leave duration out."
     # seconds that its stop may take
     stop_timeout = _systemd.STOP_TIMEOUT
     can_start = True
@@ -102,12 +149,20 @@ class Service:
 
 
 class SystemService(Service):
-    """Driver system_service: units of systemd; processes from their control groups."""
+    """Driver system_service: units of systemd; processes from their control groups, or, of a unit that has none, by pattern or port."""
 
     def __init__(self, name, definition):
         super().__init__(name, definition)
         self.candidates = definition.get("unit") or [name]
         self.units = []
+        self.asked = definition.get("processes")
+        self.grep = definition.get("grep")
+        self.ports = definition.get("port") or []
+        # names of units in the definition that systemd does not take, and why
+        self._wrong = []
+        # whether its units are up without a process of their own, so that it is known by pattern or port
+        self._outside = False
+        self._left, self._loose, self._unit_of = [], set(), {}
 
     @property
     def names(self):
@@ -120,22 +175,162 @@ class SystemService(Service):
                 hint="Use the driver process (with grep) or linux_service.",
             )
         shown = _systemd.show(self.candidates)
-        wrong = [unit.wrong for unit in shown if unit.wrong]
+        self._wrong = [unit.wrong for unit in shown if unit.wrong]
         # one that is masked, maybe by us, is here as well
         self.units = _systemd.choose(shown) or [unit for unit in shown if unit.masked][:1]
-        if not self.units and wrong:
+        if not self.units and self._wrong:
             raise FaultlineError(
-                "%s cannot be found on this host: %s." % (self.name, "; ".join(wrong)), code="bad_unit",
+                "%s cannot be found on this host: %s." % (self.name, "; ".join(self._wrong)), code="bad_unit",
                 hint="Nothing was touched. Mend the name of the unit in the definition of the service.", details={"service": self.name},
             )
         if not self.units:
             raise self._missing("no unit " + " or ".join(_systemd.unit_name(unit) for unit in self.candidates))
+        self._outside = any(unit.active for unit in self.units) and not any(unit.processes() for unit in self.units)
+        if self._outside:
+            _hand_over(self)
 
     def processes(self):
-        found = set()
+        if self._outside:
+            return self._found_outside()
+        if any(self.by_main(unit) and not (unit.main and _proc.lookup(unit.main)) for unit in self.units):
+            # the next main process is known to systemd only
+            self.look_again()
+        found, left = set(), set()
         for unit in self.units:
-            found.update(unit.processes())
+            meant, others, loose = _unit_processes.split(unit, self.asked)
+            found.update(meant)
+            left.update(others)
+            self._loose.update(loose)
+            self._unit_of.update((process, unit.name) for process in meant + others)
+        self._left = sorted(left - found, key=lambda process: process.pid)
         return sorted(found, key=lambda process: process.pid)
+
+    def by_main(self, unit):
+        """Whether of this unit only the main process with its workers is meant."""
+        return self.asked == "main" or (self.asked is None and unit.kill_mode in _unit_processes.BY_MAIN)
+
+    def _found_outside(self):
+        """What its units have started and do not run themselves."""
+        if self.grep:
+            return _proc.matching(self.grep)
+        wanted = set(self.ports)
+        found = [_proc.lookup(pid) for pid in _proc.every()] if wanted else []
+        return [process for process in found if process and wanted & {(s.protocol, s.port) for s in _proc.listening([process])}]
+
+    def hit_by(self, action):
+        if action not in _ON_PROCESSES + _OFF_PROCESSES or self.asked or self._outside:
+            return
+        for unit in self.units:
+            own = unit.processes()
+            if own:
+                self._refuse_watcher(action, unit, own)
+        if action in _ON_PROCESSES and self.grep and self._running():
+            inside, outside = self._matching()
+            if outside and not inside:
+                raise FaultlineError(
+                    "%s of %s is refused: what matches '%s' is %s, and %s runs other processes." % (
+                        action, self.name, self.grep, _words(map(_with_group, outside)), _words(unit.name for unit in self.units)),
+                    code="elsewhere", details={"service": self.name},
+                    hint="Nothing was touched. Name the unit that runs them as unit, or hit them by their pattern: driver process, the same grep. "
+                         "With processes=main the unit's own are hit.",
+                )
+
+    def _refuse_watcher(self, action, unit, own):
+        """Fail for a unit that only watches what serves."""
+        watched, where = self._watched(unit, own)
+        if not watched:
+            return
+        containers = {_proc.container(process.pid) for process in watched if isinstance(process, _proc.Process)} or {where}
+        if len(containers) == 1 and "" not in containers:
+            raise FaultlineError(
+                "%s only watches the container %s." % (unit.name, min(containers)[:12]), code="in_container",
+                hint="Nothing was touched. Use os_container_fault.", details={"service": self.name, "container": min(containers)},
+            )
+        if action in _OFF_PROCESSES:
+            return
+        raise FaultlineError(
+            "%s of %s is refused: %s only watches what serves, %s." % (action, self.name, unit.name, _words(map(_with_group, watched))),
+            code="watcher", details={"service": self.name, "unit": unit.name},
+            hint="Nothing was touched. %s terminate and restart of %s are the unit's own and take it along; with processes=main the watcher itself "
+                 "is hit." % ("Give %s as unit." % where if where else "Use os_container_fault with the name of the container.", self.name),
+        )
+
+    def _watched(self, unit, own):
+        """(what a unit only watches: processes, or words; the unit or the container that it is in, or '')."""
+        waits, name = _unit_processes.container_watched(_proc.command_line(unit.main)) if unit.main else (False, "")
+        if waits:
+            return _unit_processes.descendants_elsewhere(unit, own) or ["the container %s" % (name or "that it runs")], name
+        if _unit_processes.listens(own):
+            return [], ""
+        elsewhere = _unit_processes.descendants_elsewhere(unit, own)
+        if not elsewhere:
+            # once the watcher was restarted, what it watches is nobody's child
+            others = [other for other in _systemd.show(_systemd.stops(unit.name)) if other.active]
+            elsewhere = [process for other in others for process in other.processes()]
+        return elsewhere, _proc.control_group(elsewhere[0].pid).rpartition("/")[2] if elsewhere else ""
+
+    def payload(self):
+        found = []
+        for unit in self.units:
+            own = unit.processes()
+            found += [process for process in (self._watched(unit, own)[0] if own else []) if isinstance(process, _proc.Process)]
+        return found
+
+    def _running(self):
+        return [process for unit in self.units for process in unit.processes()]
+
+    def _matching(self):
+        """(processes that match the pattern and that its units run, those that others run)."""
+        ours = set(self._running())
+        found = _proc.matching(self.grep)
+        return [process for process in found if process in ours], [process for process in found if process not in ours]
+
+    def ended_by_stop(self, processes):
+        return [process for process in processes if process not in self._loose]
+
+    def nothing_here(self):
+        exited = [unit.name for unit in self.units if unit.active]
+        if not exited:
+            return super().nothing_here()
+        known = " and ".join(filter(None, [self.grep and "grep '%s'" % self.grep, self.ports and "port %s" % _words("%s %d" % port for port in self.ports)]))
+        return "Nothing was touched. %s is active without a process of its own; %s. terminate and restart go by the unit itself." % (
+            _words(exited), "nothing was found by " + known if known else "give grep or port, by which its processes are known")
+
+    def notes(self):
+        found = ["left alone: %s, %s" % (_words(group), why) for why, group in self._left_by_reason()]
+        found += self._wrong
+        if self._outside:
+            names = _words(unit.name for unit in self.units)
+            return found + ["%s has no process of its own: meant is what %s" % (
+                names, "matches '%s'" % self.grep if self.grep else "listens on %s" % _words("%s %d" % port for port in self.ports))]
+        return found + self._disagreements()
+
+    def _left_by_reason(self):
+        whys = {unit.name: "as processes=main says" if self.asked else "which KillMode=%s does not end" % unit.kill_mode for unit in self.units}
+        groups = {}
+        for process in self._left:
+            groups.setdefault(whys[self._unit_of[process]], []).append(process)
+        return sorted(groups.items())
+
+    def _disagreements(self):
+        """Where the pattern and the ports of the definition and what the units run do not fit together."""
+        running = self._running()
+        if not running:
+            return []
+        names, found = _words(unit.name for unit in self.units), []
+        if self.grep:
+            inside, outside = self._matching()
+            if not inside:
+                found.append("no process of %s matches '%s'" % (names, self.grep))
+            if outside:
+                found.append("'%s' matches %s as well, which %s does not run: not meant" % (self.grep, _words(map(_with_group, outside)), names))
+        heard = {(s.protocol, s.port) for s in _proc.listening(running)}
+        silent = [port for port in self.ports if tuple(port[:2]) not in heard]
+        if silent and not _proc.hidden(running):
+            found.append("%s does not listen on %s, %s" % (
+                names, _words("%s %d" % tuple(port[:2]) for port in silent),
+                "but on %s" % _words("%s %d" % port for port in sorted(heard)) if heard else "or any port"))
+        return found
 
     def look_again(self):
         """Ask systemd for the units' present state."""
@@ -145,6 +340,15 @@ class SystemService(Service):
     def up(self):
         self.look_again()
         return all(unit.active for unit in self.units)
+
+    def back(self, old):
+        hit = {self._unit_of[process] for process in old if process in self._unit_of}
+        if not hit or self._outside:
+            return self.up
+        new = {self._unit_of.get(process) for process in self.processes() if process not in old}
+        self.look_again()
+        # one that was not hit may be down for its own reasons
+        return hit <= new and all(unit.active for unit in self.units if unit.name in hit)
 
     def describe(self):
         words = []
@@ -162,10 +366,53 @@ class SystemService(Service):
         return _systemd.stop_timeout([name for unit in self.units for name in unit.triggers] + [unit.name for unit in self.units])
 
     def target(self):
-        return dict(super().target(), units=[unit.name for unit in self.units])
+        meant = super().target()
+        return dict(
+            meant, units=[unit.name for unit in self.units],
+            left_alone=[dict(process.as_dict(), unit=self._unit_of.get(process)) for process in self._left])
 
     def comes_back_from(self, number):
-        return all(unit.comes_back_from(number) for unit in self.units)
+        return self.revival(number, self.processes())[0]
+
+    def revival(self, number, processes):
+        """By the units whose processes are hit: each of them has to come back."""
+        hit = {self._unit_of[process] for process in processes if process in self._unit_of}
+        units = [unit for unit in self.units if unit.name in hit]
+        if not units or self._outside:
+            return None, "it is not known whether anything restarts it"
+        each = [self._revival_of(unit, number) for unit in units]
+        worst = False if any(comes is False for comes, _words in each) else (None if any(comes is None for comes, _words in each) else True)
+        words = list(dict.fromkeys(said for comes, said in each if comes is worst))
+        self.woken_by_connection = worst is None and any(name.endswith(".socket") for unit in units for name in unit.triggers)
+        return worst, "; ".join(words)
+
+    @staticmethod
+    def _revival_of(unit, number):
+        if unit.main:
+            comes = unit.comes_back_from(number, handled=_proc.handles(unit.main, number))
+        else:
+            # systemd does not know how the one died that it does not know: it takes it for a clean end
+            comes = unit.restart in ("always", "on-success")
+        if comes:
+            return True, "Restart=%s of %s starts it again" % (unit.restart, unit.name)
+        triggers = [each.name for each in _systemd.show(unit.triggers) if each.active]
+        when = {"socket": "with its next connection", "timer": "at its next time", "path": "when its path changes"}
+        if triggers:
+            return None, "; ".join("%s starts it %s" % (name, when.get(name.rpartition(".")[2], "in its own time")) for name in triggers)
+        if comes is None:
+            return None, "whether Restart=%s of %s starts it again depends on the exit status with which it ends" % (unit.restart, unit.name)
+        return False, "nothing is set to restart it (%s has Restart=%s)" % (unit.name, unit.restart)
+
+    @property
+    def can_start(self):
+        return all(unit.startable for unit in self.units)
+
+    @property
+    def why_no_start(self):
+        return "%s is a transient unit, gone once it has stopped, or refuses to be started by hand: nothing could start it again." % _words(
+            unit.name for unit in self.units if not unit.startable)
+
+    how_to_start = "Leave duration out."
 
     def start_steps(self):
         names = [unit.name for unit in self.units if unit.up]
@@ -178,11 +425,32 @@ class SystemService(Service):
         _systemd.start([unit.name for unit in self.units])
 
     def stop(self):
+        rest = self._running() if self.asked == "all" else []
         # what would start the unit again goes first
         _systemd.stop([name for unit in self.units for name in unit.triggers] + [unit.name for unit in self.units])
+        _end(rest)
 
     def restart(self):
+        if self.asked == "all" and any(unit.kill_mode in _unit_processes.BY_MAIN for unit in self.units):
+            rest = self._running()
+            _systemd.stop([unit.name for unit in self.units])
+            _end(rest)
         _systemd.restart([unit.name for unit in self.units])
+
+
+def _end(processes):
+    """End processes that nobody else ends."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        left = [process for process in processes if process.send(number)]
+        _proc.wait_until(lambda left=left: not any(process.alive for process in left), _LAST_WORDS)
+
+
+def _with_group(process):
+    """A process with what runs it, in words."""
+    if not isinstance(process, _proc.Process):
+        return process
+    group = _proc.control_group(process.pid).rpartition("/")[2]
+    return "%s in %s" % (process, group) if group else str(process)
 
 
 class ProcessService(Service):
@@ -310,6 +578,11 @@ def service(name, driver, definition):
         from . import _clustered
         return _clustered.service(name, driver, definition)
     found = {"system_service": SystemService, "process": ProcessService, "sysv": SysvService}[driver](name, definition)
+    if definition.get("processes") == "main" and driver != "system_service":
+        raise FaultlineError(
+            "processes=main needs a unit of systemd, which knows its main process; %s is known by a pattern." % name, code="bad_option",
+            hint="Nothing was touched. Leave processes out, or make grep match the one process only.",
+        )
     try:
         found.find()
     except FaultlineError as exc:

@@ -33,6 +33,11 @@ class _UnitFault(_service_faults.ServiceFault):
                 "%s of %s needs a unit of systemd, which runs it." % (self.action, self.subject),
                 code="no_systemd", hint="Nothing was touched. Use terminate.",
             )
+        if not self.service.can_start:
+            raise FaultlineError(
+                "%s of %s is refused: %s" % (self.action, self.subject, self.service.why_no_start), code="no_undo",
+                hint="Nothing was touched. kill or terminate hit it without an undo.",
+            )
         self.units = self.service.units
         self.ours = {step["claim"] for record in _journal.open_records() for step in record["steps"] if step.get("claim")}
         if not self.service.up and not self.processes and not any("down:" + unit.name in self.ours for unit in self.units):
@@ -81,7 +86,7 @@ class Mask(_UnitFault):
         _steps.do([step for step in record["steps"] if step["type"] == "unmask"])
 
     def prove(self, record):
-        self._gone(self.processes)
+        self._gone(self.service.ended_by_stop(self.processes))
         said = {unit.name: _unit_steps.start_refused(unit.name) for unit in self.units}
         for unit in _systemd.show([unit.name for unit in self.units]):
             if not unit.masked or unit.up:
@@ -117,13 +122,16 @@ class CrashLoop(_UnitFault):
         return "killed whenever it comes back"
 
     def plan(self):
-        return ["kill whatever runs in %s, every %g seconds" % (unit.name, _unit_steps.LOOK) for unit in self.units]
+        return [
+            "kill %s of %s, every %g seconds" % (
+                "the main process with its workers" if self.service.by_main(unit) else "whatever runs", unit.name, _unit_steps.LOOK) for unit in self.units]
 
     def steps(self, fault_id):
         loops = [
             _unit_steps.EndLoop.make(
                 fault_id, "the crash loop of %s" % unit.name, None, self.duration, number=number,
-                options={"unit": unit.name, "control_group": self.groups[unit.name], "word": self._word(unit)})
+                options={"unit": unit.name, "control_group": self.groups[unit.name], "word": self._word(unit),
+                         "by_main": self.service.by_main(unit)})
             for number, unit in enumerate(self.units)
         ]
         names = [step["unit"] for step in self._starts()] or [unit.name for unit in self.units]

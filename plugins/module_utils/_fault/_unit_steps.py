@@ -12,11 +12,11 @@ import os
 import signal
 import time
 
-from . import _proc, _service_steps, _steps, _systemd, _worker
+from . import _proc, _service_steps, _steps, _systemd, _unit_processes, _worker
 from ._errors import FaultlineError
 from ._exec import run
 
-PROGRAM = (_proc, _service_steps, _systemd, _worker)
+PROGRAM = (_proc, _service_steps, _systemd, _unit_processes, _worker)
 # seconds between two looks at the unit, and how long a process may live before the loop counts as broken
 LOOK = 0.1
 _OLD = 30.0
@@ -58,7 +58,8 @@ class Unmask:
 
 
 class EndLoop(_worker.Worker):
-    """End the crash loop of a unit: {worker, options: {unit, control_group, word: what its kills are counted under}}."""
+    """End the crash loop of a unit: {worker, options: {unit, control_group, word: what its kills are counted under, by_main: whether the rest of
+    its control group is left alone}}."""
 
     type = "end_loop"
 
@@ -66,12 +67,12 @@ class EndLoop(_worker.Worker):
     def work(arguments):
         """Kill whatever runs in the unit, again and again."""
         fault_id, options = arguments[0], json.loads(arguments[1])
-        killed, kills = set(), 0
+        killed, kills, left = set(), 0, set()
         if not _worker.report(fault_id, **{options["word"]: kills}):
             return 0
         while True:
             fresh = set()
-            for process in inside(options["control_group"]):
+            for process in _served(options, left):
                 process.send(signal.SIGKILL)
                 fresh.add(process)
             if fresh - killed:
@@ -84,7 +85,7 @@ class EndLoop(_worker.Worker):
 
     @staticmethod
     def held(step):
-        old = [process for process in inside(step["options"]["control_group"]) if _proc.age(process) > _OLD]
+        old = [process for process in _served(step["options"], set()) if _proc.age(process) > _OLD]
         return _worker.Worker.held(step) and not old
 
 
@@ -110,6 +111,19 @@ def inside(group):
                         pids += [int(line) for line in stream]
             return [process for process in map(_proc.lookup, pids) if process]
     return _proc.in_cgroup(group)
+
+
+def _served(options, left):
+    """The live processes that a crash loop means. left: those that are known not to be meant, which grows."""
+    fresh = [process for process in inside(options["control_group"]) if process not in left]
+    if not fresh or not options.get("by_main"):
+        return fresh
+    # the main process of this moment is known to systemd only
+    unit = _systemd.show([options["unit"]])[0]
+    meant, others, _loose = _unit_processes.split(unit, "main")
+    if meant:
+        left.update(others)
+    return meant
 
 
 def start_refused(unit):
