@@ -80,7 +80,8 @@ options:
     type: float
     default: 60
   recovery_timeout:
-    description: Seconds within which a killed or restarted container is expected back (running, and listening on the ports that it had).
+    description: Seconds within which a killed or restarted container is expected back
+      (running, listening on the ports that it had, and answering where it answered before).
     type: float
     default: 30
 attributes:
@@ -189,6 +190,10 @@ proof:
     - What was observed. For V(kill) and V(restart) C(came_back) says what came back, and after how many seconds. With O(wait)
       it is looked for as long as O(recovery_timeout), else once, right after the proof. Its C(by) is the restart policy or the
       unit that brought it back, its C(replaced_by) the id of a container that came in its place.
+    - In C(came_back) C(listening_after) is when its ports were listened on again, C(answering_after) when all that was answered before was answered
+      again, and C(after) when a client sees it back, in seconds from the injection; C(null) where nobody has seen it.
+    - For V(unplug) and V(freeze) C(answers_before) and C(answers) are what each door said before and after, as V(answered), V(closed), V(connected),
+      V(refused) or V(no answer); C(dropped_by_door) are the packets that the rules of each door have dropped.
   returned: when injected
   type: dict
 undo:

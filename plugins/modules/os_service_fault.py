@@ -132,7 +132,8 @@ options:
     default: 60
   recovery_timeout:
     description:
-      - Seconds within which a killed or restarted service is expected back (running, and listening on the ports that it had).
+      - Seconds within which a killed or restarted service is expected back (running, listening on the ports that it had, and answering where it
+        answered before).
       - Also where it is not known whether anything restarts it; not waited for where it is known that nothing does.
     type: float
     default: 30
@@ -268,6 +269,10 @@ proof:
     - C(came_back.expected) is whether it comes back by itself, by the units whose processes were hit; C(null) where that is not
       known, as with O(driver=process). C(came_back.restarted_by) says by what, as C(Restart=always of nova-api.service), a socket or
       a timer. Where nothing is set to restart it, it is not waited for.
+    - In C(came_back) C(listening_after) is when its ports were listened on again, C(answering_after) when all that was answered before was answered
+      again, and C(after) when a client sees it back, in seconds from the injection; C(null) where nobody has seen it.
+    - For V(unplug) and V(freeze) C(answers_before) and C(answers) are what each door said before and after, as V(answered), V(closed), V(connected),
+      V(refused) or V(no answer); C(dropped_by_door) are the packets that the rules of each door have dropped.
   returned: when injected
   type: dict
 undo:

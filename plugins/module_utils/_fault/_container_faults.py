@@ -9,13 +9,11 @@ from __future__ import annotations
 import signal
 import time
 
-from . import _container_steps, _containers, _journal, _namespaces, _nft, _proc, _reach, _service_faults
+from . import _container_steps, _containers, _doors, _journal, _proc, _reach, _service_faults
 from ._errors import FaultlineError
 
 # seconds that a container may take to be frozen before the fault counts as unproven, which catches only a hang
 _SETTLE = 300
-# seconds for which a port has to stay silent
-_SILENCE = 0.4
 # seconds in which an engine does what it was asked for, though who asked is gone
 _ENGINES_TURN = 30
 
@@ -166,6 +164,9 @@ class Freeze(_OfContainer, _service_faults.ServiceFault):
     def steps(self, fault_id):
         return [_container_steps.Unpause.make(self.service.found)]
 
+    def look_before(self, record):
+        self.watch = _service_faults.Answers(self, _doors.of_processes(self.processes))
+
     def inject(self, record):
         if not self.service.found.paused:
             self.service.engine.order("pause", self.service.found)
@@ -185,8 +186,9 @@ class Freeze(_OfContainer, _service_faults.ServiceFault):
                 hint="The proof is the state of the kernel's freezer, in the control group of each process.",
             )
         frozen = self.service.processes()
+        answers = self.watch.prove_silent()
         self.done = "paused: %s frozen" % _words(frozen)
-        return {"status": self.service.found.status, "frozen": [dict(process.as_dict(), state=process.state) for process in frozen]}
+        return dict({"status": self.service.found.status, "frozen": [dict(process.as_dict(), state=process.state) for process in frozen]}, **answers)
 
 
 def _frozen(process):
@@ -200,57 +202,42 @@ class Unplug(_OfContainer, _service_faults.Unplug):
 
     def _locate(self):
         self._need_processes()
-        main = self.service.main or self.processes[0]
-        self.namespace = "/proc/%d/ns/net" % main.pid
-        if not _containers.on_host_network(main):
-            _container_steps.need_nsenter()
-            self.inside = _container_steps.enter(self.namespace)
-            self.identity = _container_steps.identity(self.namespace)
+        self.own_network = _doors.where(self.service.main or self.processes[0])[0]
 
-    def resolve(self):
-        super().resolve()
-        if self.inside:
-            self.inner, self.pairs = self.pairs, self._outer()
+    def _doors_of(self, protocol, number, way):
+        doors = super()._doors_of(protocol, number, way)
+        for door in doors:
+            _seen_from_here(door, self.service.found, self.own_network)
+        return doors
 
     def guard(self):
         super().guard()
         self._guard_ports()
 
-    def _outer(self):
-        """Where the container answers to others."""
-        pairs = []
-        for protocol, number in self.ports:
-            heard = {s.address for s in self.sockets if (s.protocol, s.port) == (protocol, number)} or {"0.0.0.0"}
-            pairs += [
-                (address, number) for address in self.service.found.addresses
-                if protocol == "tcp" and heard & {address, "::", "0.0.0.0"}
-            ]
-        return pairs
-
     def _carriers(self):
         # an SSH server in the container, as Kolla's nova_ssh, is no way in for us: guard() saw to that
-        return [] if self.inside else [process for process in super()._carriers() if process not in self.processes]
+        return [process for process in super()._carriers() if process not in self.processes]
 
     def targets(self):
-        return [dict(super().targets()[0], network="its own" if self.inside else "the host's")]
+        return [dict(super().targets()[0], network="its own" if self.own_network else "the host's")]
 
-    def steps(self, fault_id):
-        if not self.inside:
-            return super().steps(fault_id)
-        return [_container_steps.DeleteTableInside.make(_nft.table_name(fault_id), self.service.found, self.identity)]
+    def _step(self, table, door):
+        if door.namespace is None or door.namespace != self.own_network:
+            return super()._step(table, door)
+        return _container_steps.DeleteTableInside.make(table, self.service.found, door.namespace)
 
-    def _ask(self):
-        answers = super()._ask()
-        if self.inside:
-            inner = _namespaces.within(self.namespace, lambda: _reach.ask(self.inner, _SILENCE))
-            answers.update(("%s, from inside" % name, answer) for name, answer in inner.items())
-        return answers
 
-    def _knock(self):
-        if self.inside:
-            _namespaces.within(self.namespace, super()._knock)
-        else:
-            super()._knock()
+def _seen_from_here(door, found, own_network):
+    """Have a door of a container with a network of its own asked at the container's addresses as well, as others do."""
+    if door.namespace is None or door.namespace != own_network:
+        return
+    door.place = "the network namespace of the container %s" % found.name
+    door.inner.place = "from inside"
+    if door.protocol == "tcp":
+        wild = {"0.0.0.0": False, "::": True}
+        door.outer = [
+            _reach.Endpoint("tcp", address, door.port) for address in found.addresses
+            if door.address in (None, address) or wild.get(door.address) == (":" in address)]
 
 
 class Start(_OfContainer, _service_faults.Start):

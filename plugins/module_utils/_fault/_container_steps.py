@@ -6,12 +6,9 @@
 
 from __future__ import annotations
 
-import os
+from . import _container_engines, _namespaces, _nft, _proc, _steps, _systemd
 
-from . import _container_engines, _nft, _proc, _steps, _systemd
-from ._errors import FaultlineError
-
-PROGRAM = (_container_engines, _nft, _proc, _systemd)
+PROGRAM = (_container_engines, _namespaces, _nft, _proc, _systemd)
 # seconds that a container may take to run once it is started, or to be thawed; the undo's other steps wait meanwhile, and it is tried again
 _START = 60
 # and an engine to answer, as after the host has booted
@@ -191,36 +188,9 @@ class DeleteTableInside:
         return "nftables table inet %s is still there in the network namespace of %s" % (step["table"], step["name"])
 
 
-def identity(path):
-    """(device, inode) of a namespace's file, or None."""
-    try:
-        info = os.stat(path)
-    except OSError:
-        return None
-    return info.st_dev, info.st_ino
-
-
-def enter(path):
-    """What runs a program in a network namespace."""
-    return ["nsenter", "--net=" + path, "--"]
-
-
 def entrance(step):
-    """enter() for the network namespace of a step; None when the kernel has let it go, with all that was in it."""
-    wanted = tuple(step["namespace"])
-    # any process that is in it will do: the one that was there first may be gone
-    for path in [step["sandbox"]] + ["/proc/%d/ns/net" % pid for pid in _proc.every()]:
-        if path and identity(path) == wanted:
-            return enter(path)
-    return None
-
-
-def need_nsenter():
-    if not _container_engines.which("nsenter"):
-        raise FaultlineError(
-            "nsenter is not installed on this host; unplug of a container with a network of its own needs it.",
-            code="missing_program", hint="Install the package util-linux.",
-        )
+    """What runs a program in the network namespace of a step; None when the kernel has let it go, with all that was in it."""
+    return _namespaces.entrance(step["namespace"], step["sandbox"])
 
 
 _steps.register(RestorePolicy, StartContainer, Unpause, DeleteTableInside)

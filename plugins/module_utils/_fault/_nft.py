@@ -23,11 +23,16 @@ def table_name(fault_id):
     return PREFIX + fault_id.replace("-", "_")
 
 
-def require():
-    """Fail before anything is touched when this host cannot do nftables."""
+def require(elsewhere=False):
+    """Fail before anything is touched when this host cannot do nftables; elsewhere: in a network namespace other than its own."""
     if not which("nft"):
         raise FaultlineError(
             "nft is not installed on this host; unplug needs it.", code="missing_program", hint="Install the package nftables.",
+        )
+    if elsewhere and not which("nsenter"):
+        raise FaultlineError(
+            "nsenter is not installed on this host; unplug in a network namespace needs it.", code="missing_program",
+            hint="Install the package util-linux.",
         )
     done = run(["nft", "list", "tables"], check=False)
     if done.rc != 0:
@@ -37,17 +42,23 @@ def require():
         )
 
 
+# what is meant by an address of a door that is none: all of a family
+_FAMILIES = {"0.0.0.0": "meta nfproto ipv4 ", "::": "meta nfproto ipv6 "}
+# the hook for each way that a packet goes, with the side of it that is ours, and the way that leaves that hook alone
+_HOOKS = (("input", "d", "egress"), ("output", "s", "ingress"))
+
+
 def cut_ports(table, doors, inside=()):
     """Drop packets to and from local ports. doors: (protocol, number, way, address); way: ingress (to), egress (from) or both; address: None
-    for all of IPv4 and IPv6."""
+    for all of IPv4 and IPv6, 0.0.0.0 or :: for all of one. Each has counters of its own (see dropped())."""
     lines = ["table inet %s {" % table]
-    for hook, side, other in (("input", "d", "egress"), ("output", "s", "ingress")):
+    for hook, side, other in _HOOKS:
         lines.append("  chain %s {" % hook)
         lines.append("    type filter hook %s priority %d; policy accept;" % (hook, _PRIORITY))
         for protocol, number, way, address in doors:
             if way == other:
                 continue
-            only = "" if address is None else "%s %saddr %s " % ("ip6" if ":" in address else "ip", side, address)
+            only = "" if address is None else _FAMILIES.get(address) or "%s %saddr %s " % ("ip6" if ":" in address else "ip", side, address)
             lines.append("    %s%s %sport %d counter drop" % (only, protocol, side, number))
         lines.append("  }")
     lines.append("}")
@@ -71,14 +82,17 @@ def exists(table, inside=()):
     return run(list(inside) + ["nft", "list", "table", "inet", table], check=False).rc == 0
 
 
-def dropped(table, inside=()):
-    """Packets that the table's rules have dropped so far."""
+def dropped(table, doors, inside=()):
+    """For each of these doors, which the table was made of, the packets that its own rules have dropped so far."""
     listing = json.loads(run(list(inside) + ["nft", "-j", "list", "table", "inet", table]).out)
-    total = 0
+    counts = {hook: [] for hook, _side, _other in _HOOKS}
     for entry in listing["nftables"]:
-        for expression in entry.get("rule", {}).get("expr", []):
-            total += expression.get("counter", {}).get("packets", 0)
-    return total
+        rule = entry.get("rule", {})
+        if rule:
+            counts[rule["chain"]].append(sum(expression.get("counter", {}).get("packets", 0) for expression in rule["expr"]))
+    # rules are listed in the order in which they were made
+    left = {hook: iter(numbers) for hook, numbers in counts.items()}
+    return [sum(next(left[hook], 0) for hook, _side, other in _HOOKS if door[2] != other) for door in doors]
 
 
 def delete(table, inside=()):

@@ -140,14 +140,19 @@ def command_line(pid):
     return (_read("/proc/%d/cmdline" % pid) or b"").rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
 
 
-def own_chain():
-    """PIDs from this process up to PID 1: never to be hit."""
-    chain, pid = [], os.getpid()
-    while pid > 0 and pid not in chain:
-        chain.append(pid)
+def chain(pid):
+    """PIDs from a process up to PID 1."""
+    found = []
+    while pid > 0 and pid not in found:
+        found.append(pid)
         now = _stat(pid)
         pid = now[2] if now else 0
-    return chain
+    return found
+
+
+def own_chain():
+    """PIDs from this process up to PID 1: never to be hit."""
+    return chain(os.getpid())
 
 
 def _carriers():
@@ -265,13 +270,21 @@ def wait_until(condition, timeout, pause=0.02):
 
 
 class Socket:
-    """A listening socket: protocol 'tcp' or 'udp', address (text), port, family."""
+    """A listening socket: protocol 'tcp' or 'udp', address (text), port, family; inode, by which its holders are known.
 
-    def __init__(self, protocol, address, port, family):
+    namespace: (device, inode) of the network namespace that it is in, or None where that cannot be seen; path: a file of that namespace.
+    holders: those of the processes asked for that have it open.
+    """
+
+    def __init__(self, protocol, address, port, family, inode=""):
         self.protocol = protocol
         self.address = address
         self.port = port
         self.family = family
+        self.inode = inode
+        self.namespace = None
+        self.path = ""
+        self.holders = []
 
     def __str__(self):
         return "%s %s:%d" % (self.protocol, "[%s]" % self.address if ":" in self.address else self.address, self.port)
@@ -284,44 +297,88 @@ def _address(text, family):
     return socket.inet_ntop(family, b"".join(words))
 
 
-def _sockets_of_table(pid, name, family):
-    """inode -> Socket of the listening TCP or bound, unconnected UDP sockets in the network namespace of pid."""
+def _sockets_of_table(process, name, family):
+    """inode -> Socket of the listening TCP or bound, unconnected UDP sockets in the network namespace of process (a PID, or thread-self)."""
     table = {}
     protocol = name[:3]
     wanted = "0A" if protocol == "tcp" else "07"
-    raw = _read("/proc/%d/net/%s" % (pid, name)) or b""
+    raw = _read("/proc/%s/net/%s" % (process, name)) or b""
     for line in raw.decode().splitlines()[1:]:
         fields = line.split()
         if len(fields) > 9 and fields[3] == wanted:
-            address, port = fields[1].split(":")
-            table[fields[9]] = Socket(protocol, _address(address, family), int(port, 16), family)
+            text, port = fields[1].split(":")
+            address, kind = _address(text, family), family
+            if address.startswith("::ffff:") and "." in address:
+                # an IPv6 socket that is bound to an address of IPv4 is reached by IPv4 alone
+                address, kind = address[7:], socket.AF_INET
+            table[fields[9]] = Socket(protocol, address, int(port, 16), kind, fields[9])
     return table
 
 
-def listening(processes):
-    """The sockets that these processes listen on, one per (protocol, address, port)."""
-    if not processes:
-        return []
+_TABLES = (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6), ("udp", socket.AF_INET), ("udp6", socket.AF_INET6))
+
+
+def namespace_path(pid):
+    """The file of a process's network namespace."""
+    return "/proc/%s/ns/net" % pid
+
+
+def namespace(pid):
+    """(device, inode) of the network namespace of a process; None when it is gone, or hidden."""
+    try:
+        info = os.stat(namespace_path(pid))
+    except OSError:
+        return None
+    return info.st_dev, info.st_ino
+
+
+def sockets_in_namespace(pid):
+    """inode -> Socket of all that is listened on in the network namespace of a process, whoever does."""
     table = {}
-    for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6), ("udp", socket.AF_INET), ("udp6", socket.AF_INET6)):
-        table.update(_sockets_of_table(processes[0].pid, name, family))
-    found = {}
-    for process in processes:
-        folder = "/proc/%d/fd" % process.pid
+    for name, family in _TABLES:
+        table.update(_sockets_of_table(pid, name, family))
+    where = namespace(pid)
+    for entry in table.values():
+        entry.namespace, entry.path = where, namespace_path(pid)
+    return table
+
+
+def _open_sockets(pid):
+    """The inodes of the sockets that a process has open."""
+    folder = "/proc/%d/fd" % pid
+    found = set()
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return found
+    for name in names:
         try:
-            links = os.listdir(folder)
+            link = os.readlink("%s/%s" % (folder, name))
         except OSError:
             continue
-        for name in links:
-            try:
-                link = os.readlink("%s/%s" % (folder, name))
-            except OSError:
-                continue
-            if link.startswith("socket:["):
-                entry = table.get(link[8:-1])
-                if entry:
-                    found[str(entry)] = entry
-    return [found[key] for key in sorted(found)]
+        if link.startswith("socket:["):
+            found.add(link[8:-1])
+    return found
+
+
+def listening(processes):
+    """The sockets that these processes listen on, each in the network namespace of its process; one per (namespace, protocol, address, port)."""
+    tables, found = {}, {}
+    for process in processes:
+        where = namespace(process.pid) or process
+        if where not in tables:
+            tables[where] = sockets_in_namespace(process.pid)
+        table = tables[where]
+        for inode in _open_sockets(process.pid) & set(table):
+            entry = found.setdefault((where, str(table[inode])), table[inode])
+            entry.holders.append(process)
+    return sorted(found.values(), key=lambda entry: (str(entry), entry.namespace or (0, 0)))
+
+
+def holders(sockets):
+    """All processes of this host that have one of these sockets open."""
+    wanted = {entry.inode for entry in sockets}
+    return [process for process in map(lookup, [pid for pid in every() if _open_sockets(pid) & wanted]) if process]
 
 
 def hidden(processes):
@@ -341,7 +398,7 @@ def hidden(processes):
 def listening_ports():
     """(protocol, port) of every listening socket in our own network namespace."""
     found = set()
-    for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6), ("udp", socket.AF_INET), ("udp6", socket.AF_INET6)):
+    for name, family in _TABLES:
         for entry in _sockets_of_table(os.getpid(), name, family).values():
             found.add((entry.protocol, entry.port))
     return found

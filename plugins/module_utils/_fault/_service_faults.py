@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 
-from . import _journal, _nft, _proc, _reach, _service_steps, _steps
+from . import _doors, _journal, _nft, _proc, _reach, _service_steps, _steps
 from ._engine import Fault, undo_now
 from ._errors import FaultlineError
 
@@ -17,8 +18,6 @@ from ._errors import FaultlineError
 # can ignore a signal
 _SETTLE = 300
 _IGNORED = 30
-# seconds for which a port has to stay silent
-_SILENCE = 0.4
 # which packets are dropped, in words
 _PACKETS = {"both": "to and from", "ingress": "to", "egress": "from"}
 _PROTECTED_UNITS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
@@ -125,47 +124,100 @@ class _Hit(ServiceFault):
 
     def resolve(self):
         super().resolve()
-        self.heard = _proc.listening(self.processes)
-        self.ports = {(s.protocol, s.port) for s in self.heard if s.protocol == "tcp"}
+        self.doors = _doors.of_processes(self.processes)
+        self.ports = {(door.protocol, door.port) for door in self.doors if door.protocol == "tcp"}
         self.started = time.monotonic()
+
+    def look_before(self, record):
+        answers = _doors.ask(self.doors, _reach.ANSWER)
+        # for each port, at which endpoint it was answered, and how
+        self.wanted = dict(_doors.answered(self.doors, answers))
+        self.ports |= {(endpoint.protocol, endpoint.port) for endpoint in self.wanted}
 
     def _listening(self):
         """(protocol, port) of every listening socket where the service's ports are."""
         return _proc.listening_ports()
 
-    # whether the proof has just asked systemd that it is up
-    _seen_up = False
-
-    def _back(self):
-        # systemd is asked last: it is the dearest of the three
-        new = any(process not in self.processes for process in self.service.processes())
-        return new and self.ports <= self._listening() and (self._seen_up or self.service.back(self.processes))
-
     # whether it comes back by itself, None where that is not known; who restarts it, or why nobody does
     returns = True, ""
+    # whether the proof has just asked systemd that it is up
+    _seen_up = False
+    # what is waited for once it is listened on
+    awaited = None
+    # seconds after the injection at which its ports were first listened on, and were all answered as before
+    listening_after = answering_after = None
+
+    def _since(self):
+        return round(time.monotonic() - self.started, 3)
+
+    def _back(self):
+        new = [process for process in self.service.processes() if process not in self.processes]
+        sockets = _doors.served(_proc.listening(new))
+        heard = {(entry.protocol, entry.port) for entry in sockets}
+        # systemd may listen for a service that it starts when somebody asks
+        if not self.ports <= heard and not self.ports <= heard | self._listening():
+            return False
+        if self.ports and self.listening_after is None:
+            self.listening_after = self._since()
+        if self.wanted and not self._answering(sockets):
+            return False
+        # systemd is asked last: it is the dearest of all
+        return bool(new) and self.ports <= heard and (self._seen_up or self.service.back(self.processes))
+
+    def _answering(self, sockets):
+        """Whether all that was answered before is answered again, in the network namespaces where these sockets are."""
+        if self.awaited is None or not self.awaited.reachable:
+            self.awaited = _reach.Awaited(self._endpoints(sockets))
+        if self.answering_after is None and self.awaited.look():
+            self.answering_after = self._since()
+        return self.answering_after is not None
+
+    def _endpoints(self, sockets):
+        """{endpoint: answer before} of these sockets, or where nobody has them yet of those before."""
+        now = [endpoint for process, some in _doors.grouped(sockets) for door in _doors.of(some, process) for endpoint in door.endpoints]
+        found = {}
+        for before, answer in self.wanted.items():
+            same = [each for each in now if (each.protocol, each.port) == (before.protocol, before.port)]
+            for each in [each for each in same if each.address == before.address] or same or [before]:
+                each.manner = before.manner
+                found[each] = answer
+        return found
 
     def recover(self, wait):
         expected, who = self.returns
         patience = self.recovery_timeout if wait and expected is not False else 0
-        if patience and self.service.woken_by_connection:
+        if patience and self.service.woken_by_connection and not self.wanted:
             # as its next client would
-            _reach.ask(_reach.endpoints(self.heard, sorted(self.ports)), _SILENCE)
-        back = bool(_proc.wait_until(self._back, patience, pause=0.05))
-        after = round(time.monotonic() - self.started, 3)
+            _doors.ask(self.doors, _reach.SILENCE)
+        try:
+            back = bool(_proc.wait_until(self._back, patience, pause=0.05))
+        finally:
+            if self.awaited is not None:
+                self.awaited.close()
+        # a client sees it back when it is answered, whatever systemd says later
+        after = self.answering_after or self._since()
         new = [process for process in self.service.processes() if process not in self.processes]
         why = ""
         if not back and expected is False:
             why = who
         elif not back and wait:
             self.service.look_again()
-            silent = sorted("%s %d" % port for port in self.ports - self._listening())
-            why = self.service.describe() + (", not listening on %s" % _words(silent) if new and silent else "")
+            why = self.service.describe() + (self._not_answering(new) if new else "")
             why += "; " + who if who else ""
         return {
-            "expected": expected, "restarted_by": who if expected is not False else "", "back": back,
-            "after": after if back else None, "waited": patience, "why": why,
+            "expected": expected, "restarted_by": who if expected is not False else "", "back": back, "after": after if back else None,
+            "listening_after": self.listening_after, "answering_after": self.answering_after, "waited": patience, "why": why,
             "processes": [process.as_dict() for process in new], "ports": sorted("%s %d" % port for port in self.ports),
         }
+
+    def _not_answering(self, new):
+        """Which of its ports are not as they were, in words."""
+        heard = {(entry.protocol, entry.port) for entry in _proc.listening(new)}
+        silent = sorted("%s %d" % port for port in self.ports - heard)
+        if silent:
+            return ", not listening on %s" % _words(silent)
+        mute = sorted(map(str, self.awaited.silent())) if self.awaited is not None else []
+        return ", listening, but not answering at %s as before" % _words(mute) if mute else ""
 
 
 class Kill(_Hit):
@@ -304,6 +356,33 @@ class Terminate(ServiceFault):
         return {"gone": [process.as_dict() for process in self.processes + self.payload if process not in stay], "state": self.service.describe()}
 
 
+class Answers:
+    """The doors of what is frozen: the kernel goes on to take connections, but none may be answered any more.
+
+    What only ever took connections proves nothing, and is not asked again.
+    """
+
+    def __init__(self, fault, doors):
+        self.fault = fault
+        answers = _doors.ask(doors, _reach.ANSWER)
+        self.before = _doors.answered(doors, answers)
+
+    def prove_silent(self):
+        """{answers_before, answers} for the proof; FaultlineError (unproven) where somebody still answers."""
+        if not self.before:
+            return {}
+        answers = _reach.ask([endpoint for endpoint, _answer in self.before], _reach.SILENCE)
+        loud = [endpoint for endpoint, _answer in self.before if _reach.RANKS.get(answers.get(str(endpoint)), 0) > _reach.RANKS["connected"]]
+        if loud:
+            others = _doors.strangers(loud[0], self.fault.processes)
+            raise FaultlineError(
+                "%s of %s is not proven: it still answers at %s%s." % (
+                    self.fault.action, self.fault.subject, _words(loud), ", by %s" % _words(others) if others else ""),
+                code="unproven", hint="Somebody else serves that port as well: hit that, too, or name it as the service.",
+            )
+        return {"answers_before": {str(endpoint): answer for endpoint, answer in self.before}, "answers": answers}
+
+
 class Freeze(ServiceFault):
     """Stop all processes of a service with SIGSTOP, children too, and let them continue at the deadline."""
 
@@ -337,6 +416,9 @@ class Freeze(ServiceFault):
     def steps(self, fault_id):
         return [_service_steps.Continue.make(process) for process in self.processes]
 
+    def look_before(self, record):
+        self.watch = Answers(self, _doors.of_processes(self.processes))
+
     def inject(self, record):
         # parents first: they are the ones who fork
         fresh = sorted(self.processes, key=lambda process: process.start)
@@ -368,8 +450,9 @@ class Freeze(ServiceFault):
         stopped = [process for process in self.processes if process.state in ("T", "t")]
         if not stopped:
             raise FaultlineError("freeze of %s is not proven: its processes are gone." % self.subject, code="unproven")
+        answers = self.watch.prove_silent()
         self.done = "frozen: %s in state T" % _words(stopped)
-        return {"stopped": [process.as_dict() for process in stopped]}
+        return dict({"stopped": [process.as_dict() for process in stopped]}, **answers)
 
 
 class Unplug(ServiceFault):
@@ -377,8 +460,6 @@ class Unplug(ServiceFault):
 
     action = "unplug"
     reversible = True
-    # what runs a program in the network namespace where the ports are, if that is not this host's
-    inside = ()
 
     def __init__(self, service, ports=(), **options):
         super().__init__(service, **options)
@@ -388,37 +469,79 @@ class Unplug(ServiceFault):
         super().resolve()
         self._locate()
         self.sockets = _proc.listening(self.processes)
-        heard = sorted({(s.protocol, s.port) for s in self.sockets if s.protocol == "tcp" or s.port < _ephemeral()})
-        self.ways = self.given or [(protocol, number, "both") for protocol, number in heard]
-        self.ports = list(dict.fromkeys((protocol, number) for protocol, number, _way in self.ways))
+        # who listens at a port that is given, where it is not the service
+        self.held_by = {}
+        self.ways = self._merged() or [(protocol, number, "both") for protocol, number in sorted({
+            (entry.protocol, entry.port) for entry in _doors.served(self.sockets)})]
+        self.ports = [(protocol, number) for protocol, number, _way in self.ways]
         if not self.ports:
             why = "its sockets cannot be seen without CAP_SYS_PTRACE" if _proc.hidden(self.processes) else "it listens on no port of this host"
             raise FaultlineError(
                 "unplug of %s needs a port: %s, and none is given." % (self.subject, why), code="no_port",
                 hint="Nothing was touched. Give port, as [tcp, 5000].",
             )
-        _nft.require()
-        self.pairs = _reach.endpoints(self.sockets, self.ports)
-        self.doors = [(protocol, number, way, address) for protocol, number, way in self.ways for address in self._addresses(protocol, number)]
+        self.doors = [door for protocol, number, way in self.ways for door in self._doors_of(protocol, number, way)]
+        self.places = _doors.Places(self.doors)
+        _nft.require(any(inside for _first, _doors_there, inside in self.places))
+
+    def _merged(self):
+        """The ports that are given, each once: to it and from it is both."""
+        ways = {}
+        for protocol, number, way in self.given:
+            ways.setdefault((protocol, number), set()).add(way)
+        return [(protocol, number, min(way) if len(way) == 1 else "both") for (protocol, number), way in ways.items()]
 
     def _locate(self):
-        """Find out where the ports are: on this host."""
+        """Find out where the ports are: where its processes are."""
 
-    def _addresses(self, protocol, number):
-        """Where the service itself listens: a load balancer may have the same port at another address of this host."""
-        heard = {s.address for s in self.sockets if (s.protocol, s.port) == (protocol, number)}
-        return sorted(heard) if heard and not heard & {"0.0.0.0", "::"} else [None]
+    def _doors_of(self, protocol, number, way):
+        """Where the service itself listens at a port: a load balancer may have the same port at another address of this host."""
+        mine = [entry for entry in self.sockets if (entry.protocol, entry.port) == (protocol, number)]
+        if mine:
+            return [door for process, sockets in _doors.grouped(mine) for door in _doors.of(sockets, process, way)]
+        return self._doors_of_others(protocol, number, way)
+
+    def _doors_of_others(self, protocol, number, way):
+        """The doors at a port where no process of the service listens: those of who listens there for it, as Apache does for an application."""
+        found, others = [], []
+        for process in self._one_of_each_namespace():
+            table = _proc.sockets_in_namespace(process.pid)
+            sockets = [entry for entry in table.values() if (entry.protocol, entry.port) == (protocol, number)]
+            found += _doors.of(sockets, process, way, table)
+            others += _proc.holders(sockets) if sockets else []
+        elsewhere = _doors.served(self.sockets)
+        # what is sshd's is refused for that
+        if found and (not elsewhere or _related(others, self.processes) or any(process.comm == "sshd" for process in others)):
+            self.held_by["%s %d" % (protocol, number)] = sorted({str(process) for process in others})
+            return found
+        if way == "egress":
+            # what it says from there as a client
+            return [_doors.Door(protocol, None, number, way, *_doors.where(process)) for process in self._one_of_each_namespace()]
+        who = "%s there" % _words(sorted({process.comm for process in others})) if others else "nothing"
+        raise FaultlineError(
+            "unplug of %s is refused: %s listens on %s %d%s." % (
+                self.subject, who, protocol, number,
+                ", and %s on %s" % (self.subject, _words(elsewhere)) if elsewhere else ", nor does %s listen on any other port" % self.subject),
+            code="not_listening", hint="Nothing was touched. Correct port, or leave it out to cut off all that the service listens on.",
+        )
+
+    def _one_of_each_namespace(self):
+        found = {}
+        for process in self.processes or [_proc.lookup(os.getpid())]:
+            found.setdefault(_proc.namespace(process.pid), process)
+        return list(found.values())
 
     def guard(self):
         super().guard()
         self._guard_ports()
 
     def _guard_ports(self):
-        ssh = {s.port for s in _proc.listening(self._carriers())}
-        for _protocol, number in self.ports:
-            if number in ssh:
+        ssh = {(entry.namespace, entry.port) for entry in _proc.listening(self._carriers())}
+        here = _proc.namespace("self")
+        for door in self.doors:
+            if (door.namespace or here, door.port) in ssh:
                 raise FaultlineError(
-                    "unplug of %s is refused: port %d is sshd's, the way in for Ansible." % (self.subject, number), code="guarded",
+                    "unplug of %s is refused: port %d is sshd's, the way in for Ansible." % (self.subject, door.port), code="guarded",
                     hint="Nothing was touched.",
                 )
 
@@ -427,7 +550,8 @@ class Unplug(ServiceFault):
         return [process for process in map(_proc.lookup, _proc.every()) if process and process.comm == "sshd"]
 
     def targets(self):
-        return [dict(self.service.target(), ports=self._named())]
+        places = sorted({first.place for first, _doors_there, _inside in self.places if first.place})
+        return [dict(self.service.target(), ports=self._named(), doors=[str(door) for door in self.doors], **({"namespaces": places} if places else {}))]
 
     def _named(self):
         """The ports in words, with the way where it is one alone."""
@@ -438,47 +562,69 @@ class Unplug(ServiceFault):
         return self._before + "; %s cut off" % _words(self._named())
 
     def plan(self):
-        meant = {way: _words("%s %d" % way_of[:2] for way_of in self.ways if way_of[2] == way) for way in _PACKETS}
-        return ["drop all packets %s %s" % (_PACKETS[way], meant[way]) for way in sorted(meant) if meant[way]]
+        return ["drop all packets %s %s%s" % (_PACKETS[door.way], door, self._whose(door)) for door in self.doors]
+
+    def _whose(self, door):
+        others = self.held_by.get("%s %d" % (door.protocol, door.port))
+        return ", where %s listens for it" % _words(others) if others else ""
 
     def steps(self, fault_id):
-        return [_service_steps.DeleteTable.make(_nft.table_name(fault_id))]
+        return [self._step(_nft.table_name(fault_id), first) for first, _doors_there, _inside in self.places]
+
+    def _step(self, table, door):
+        return _service_steps.DeleteTable.make(table, door.namespace, door.place)
+
+    def _shared(self, record):
+        """Other faults whose tables may have dropped the packets before ours saw them."""
+        return [each["id"] for each in self._ours("unplug") if each["id"] != record["id"]]
+
+    def look_before(self, record):
+        self.answers_before = _doors.ask(self.doors, _reach.ANSWER)
+        if self._shared(record):
+            return
+        for protocol, number, way in self.ways:
+            here = [door for door in self.doors if (door.protocol, door.port) == (protocol, number)]
+            answers = [self.answers_before.get(str(endpoint)) for door in here for endpoint in door.endpoints]
+            # a datagram that nobody answers may have been heard
+            heard = protocol == "udp" and "no answer" in answers or any(answer in _reach.RANKS for answer in answers)
+            if way != "egress" and not heard:
+                raise FaultlineError(
+                    "unplug of %s proves nothing: %s did not answer before either (%s)." % (
+                        self.subject, _words(here), _words(sorted({answer or "it cannot be asked: is the loopback interface up?" for answer in answers}))),
+                    code="not_answering", hint="Nothing was cut off. See whether the service is well, and whether other rules drop the packets already.",
+                )
 
     def inject(self, record):
-        self.answers_before = self._ask()
-        _nft.cut_ports(_nft.table_name(record["id"]), self.doors, self.inside)
-
-    def _ask(self):
-        return _reach.ask(self.pairs, _SILENCE)
-
-    def _knock(self):
-        _reach.knock(self.doors)
+        self.places.cut(_nft.table_name(record["id"]))
 
     def prove(self, record):
         table = _nft.table_name(record["id"])
-        answers = self._ask()
-        self._knock()
-        heard = sorted(name for name, answer in answers.items() if answer != "no answer")
-        dropped = _nft.dropped(table, self.inside)
-        # another fault's table may have dropped the packets before ours saw them
-        shared = [r["id"] for r in self._ours("unplug") if r["id"] != record["id"]]
-        if heard or not (dropped or shared):
+        answers = _doors.ask(self.doors, _reach.SILENCE)
+        for door in self.doors:
+            if door.protocol == "udp" and door.way == "egress":
+                _reach.knock_from(door.inner)
+        loud = sorted(name for name, answer in answers.items() if answer != "no answer")
+        dropped, shared = self.places.dropped(table), self._shared(record)
+        # each door by its own rules, but for those that nobody here can ask
+        missed = [door for door, packets in dropped.items() if not packets and any(str(endpoint) in answers for endpoint in door.endpoints)]
+        if loud or not shared and (missed or not sum(dropped.values())):
             raise FaultlineError(
                 "unplug of %s is not proven: %s." % (
-                    self.subject, "it still answers at " + _words(heard) if heard else "our rules have not met a packet"),
+                    self.subject, "it still answers at " + _words(loud) if loud else
+                    "no packet has met the rules for %s" % _words(missed or self.doors)),
                 code="unproven", hint="Look at: nft list table inet %s" % table,
             )
         self.done = "%s cut off" % _words(self._named())
         return {
-            "table": table, "dropped_packets": dropped, "answers_before": self.answers_before, "answers": answers,
-            "shared_with": shared,
+            "table": table, "dropped_packets": sum(dropped.values()), "dropped_by_door": {str(door): packets for door, packets in dropped.items()},
+            "answers_before": self.answers_before, "answers": answers, "shared_with": shared, "held_by": self.held_by,
         }
 
 
-def _ephemeral():
-    """The first port that the kernel gives to clients; UDP sockets from there on are no service's."""
-    with open("/proc/sys/net/ipv4/ip_local_port_range") as stream:
-        return int(stream.read().split()[0])
+def _related(others, processes):
+    """Whether one of the others is an ancestor or a child of one of these processes."""
+    ours, theirs = {process.pid for process in processes}, {process.pid for process in others}
+    return any(theirs & set(_proc.chain(pid)) for pid in ours) or any(ours & set(_proc.chain(pid)) for pid in theirs)
 
 
 class _Heal(ServiceFault):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import signal
 
-from . import _nft, _proc, _steps, _systemd
+from . import _namespaces, _nft, _proc, _steps, _systemd
 from ._exec import command
 
-PROGRAM = (_nft, _proc, _systemd)
+PROGRAM = (_namespaces, _nft, _proc, _systemd)
 # seconds that what is undone may take to show it. The other steps of the undo wait meanwhile, and an undo that shows nothing is told and
 # tried again: so it is no longer than a host that stands still for a while needs
 _SETTLE = 60
@@ -72,25 +72,35 @@ class StartUnit:
 
 
 class DeleteTable:
-    """Delete an nftables table of our own: {table}."""
+    """Delete an nftables table of our own: {table}; with {namespace, place}, in another network namespace than that of this host.
+
+    namespace: (device, inode) of its file; place: its name for people.
+    """
 
     type = "delete_table"
 
     @classmethod
-    def make(cls, table):
-        return _steps.step(cls, "delete nftables table inet %s" % table, table=table)
+    def make(cls, table, namespace=None, place=""):
+        keys = {"namespace": list(namespace), "place": place} if namespace else {}
+        return _steps.step(cls, "delete nftables table inet %s%s" % (table, " in " + place if place else ""), table=table, **keys)
 
     @staticmethod
     def undo(step):
-        _nft.delete(step["table"])
+        inside = _namespaces.entrance(step.get("namespace"))
+        if inside is not None:
+            _nft.delete(step["table"], inside)
 
     @staticmethod
     def held(step):
-        return _nft.exists(step["table"])
+        inside = _namespaces.entrance(step.get("namespace"))
+        return inside is not None and _nft.exists(step["table"], inside)
 
     @staticmethod
     def residue(step):
-        return "nftables table inet %s is still there" % step["table"] if _nft.exists(step["table"]) else ""
+        inside = _namespaces.entrance(step.get("namespace"))
+        if inside is None or not _nft.exists(step["table"], inside):
+            return ""
+        return "nftables table inet %s is still there%s" % (step["table"], " in " + step["place"] if step.get("place") else "")
 
 
 class Run:

@@ -265,7 +265,7 @@ def test_unplug_cuts_a_container_with_a_network_of_its_own_and_no_other(kolla):
         answer = hit(kolla, "nova_api", "unplug", duration=LONG)
         assert answer["targets"][0]["network"] == "its own" and answer["targets"][0]["ports"] == ["tcp 8774"]
         assert set(answer["proof"]["answers"].values()) == {"no answer"} and answer["proof"]["dropped_packets"] > 0
-        assert "connected" in answer["proof"]["answers_before"].values()
+        assert "answered" in answer["proof"]["answers_before"].values()
         established.sendall(b"GET /index.html HTTP/1.0\r\n\r\n")
         established.settimeout(1)
         with pytest.raises(TimeoutError):

@@ -16,7 +16,7 @@ import threading
 import pytest
 
 from ansible_collections.faultline.openstack.plugins.module_utils._fault import _container_engines as engines
-from ansible_collections.faultline.openstack.plugins.module_utils._fault import _container_steps, _containers, _steps
+from ansible_collections.faultline.openstack.plugins.module_utils._fault import _container_steps, _containers, _namespaces, _steps
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
 
 ID = "4f53cda18c2b" + "0" * 52
@@ -332,9 +332,9 @@ def test_what_the_kernels_freezer_says(monkeypatch, rows, files, frozen):
 
 
 def test_a_network_namespace_is_entered_through_whoever_is_in_it():
-    ours = {"namespace": list(_container_steps.identity("/proc/self/ns/net")), "sandbox": "/run/docker/netns/gone"}
+    ours = {"namespace": list(_namespaces.identity("/proc/self/ns/net")), "sandbox": "/run/docker/netns/gone"}
     nsenter, way, end = _container_steps.entrance(ours)
-    assert (nsenter, end) == ("nsenter", "--") and _container_steps.identity(way.removeprefix("--net=")) == tuple(ours["namespace"])
+    assert (nsenter, end) == ("nsenter", "--") and _namespaces.identity(way.removeprefix("--net=")) == tuple(ours["namespace"])
     # the kernel has let it go
     assert _container_steps.entrance({**ours, "namespace": [1, 1]}) is None
 

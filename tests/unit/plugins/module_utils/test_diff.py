@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import socket
 import types
 
 import pytest
@@ -20,12 +21,18 @@ from ansible_collections.faultline.openstack.plugins.module_utils._fault import 
     _node_faults,
     _power_faults,
     _power_machines,
+    _proc,
     _service_faults,
     _services,
     _systemd,
 )
 
 PROCESS = type("P", (), {"pid": 7, "comm": "memcached", "state": "S", "alive": True, "start": 1, "as_dict": dict, "__str__": lambda self: "memcached[7]"})()
+
+
+SOCKETS = [_proc.Socket("tcp", "0.0.0.0", 11211, socket.AF_INET), _proc.Socket("udp", "0.0.0.0", 53, socket.AF_INET)]
+for each in SOCKETS:
+    each.holders = [PROCESS]
 
 
 class Service(_services.SystemService):
@@ -51,8 +58,8 @@ class Service(_services.SystemService):
 def host(monkeypatch, tmp_path):
     monkeypatch.setattr(_engine._journal, "HOME", str(tmp_path / "faultline"))
     monkeypatch.setattr(_engine.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(_nft, "require", lambda: None)
-    monkeypatch.setattr(_service_faults._proc, "listening", lambda processes: [])
+    monkeypatch.setattr(_nft, "require", lambda elsewhere: None)
+    monkeypatch.setattr(_service_faults._proc, "listening", lambda processes: SOCKETS)
     monkeypatch.setattr(_systemd, "booted", lambda: True)
     monkeypatch.setattr(_systemd, "show", lambda names: [])
     monkeypatch.setattr(_service_faults.Unplug, "_carriers", lambda self: [])

@@ -1,0 +1,216 @@
+# Copyright (c) 2026 The Faultline team
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a port says to who asks it, and which doors a socket is: on real sockets of the loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+
+import pytest
+from patience import HANG, wait_for
+
+from ansible_collections.faultline.openstack.plugins.module_utils._fault import (
+    _doors,
+    _nft,
+    _proc,
+    _reach,
+)
+
+ME = _proc.lookup(os.getpid())
+OK = b"HTTP/1.0 200 OK\r\n\r\n"
+
+
+def bound(kind=socket.SOCK_STREAM, address="127.0.0.1", port=0, family=socket.AF_INET, v6only=True):
+    server = socket.socket(family, kind)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6only)
+    server.bind((address, port))
+    if kind == socket.SOCK_STREAM:
+        server.listen(16)
+    return server
+
+
+class Server:
+    """Serves one port in a thread of its own, by serve(connection); heard: what clients have sent."""
+
+    def __init__(self, serve):
+        self.heard, self.count, self.open = [], 0, []
+        self.server = bound()
+        self.port = self.server.getsockname()[1]
+        self.serve = serve
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self):
+        while True:
+            try:
+                connection = self.server.accept()[0]
+            except OSError:
+                return
+            self.count += 1
+            connection.settimeout(HANG)
+            with contextlib.suppress(OSError):
+                self.serve(self, connection)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_failure):
+        # a close does not wake who waits in accept()
+        with contextlib.suppress(OSError):
+            self.server.shutdown(socket.SHUT_RDWR)
+        self.server.close()
+        for each in self.open:
+            each.close()
+        self.thread.join(HANG)
+
+    def endpoint(self):
+        return _reach.Endpoint("tcp", "127.0.0.1", self.port)
+
+
+def speaks(_server, connection):
+    connection.sendall(b"5.5.5-10.11.6-MariaDB")
+    connection.close()
+
+
+def replies(server, connection):
+    server.heard.append(connection.recv(999))
+    connection.sendall(OK)
+    connection.close()
+
+
+def hangs_up(server, connection):
+    server.heard.append(connection.recv(999))
+    connection.close()
+
+
+def says_nothing(server, connection):
+    server.open.append(connection)
+
+
+@pytest.mark.parametrize(("serve", "answer", "manner"), [
+    (speaks, "answered", "speaks"), (replies, "answered", "replies"), (hangs_up, "closed", ""), (says_nothing, "connected", ""),
+])
+def test_an_answer_is_told_from_a_connection(serve, answer, manner):
+    with Server(serve) as server:
+        endpoint = server.endpoint()
+        assert _reach.ask([endpoint], HANG if answer != "connected" else 0.5) == {f"127.0.0.1 {server.port}": answer}
+        assert endpoint.manner == manner
+
+
+def test_who_speaks_first_is_sent_nothing_and_who_has_replied_is_asked_the_same():
+    said = []
+
+    def late(_server, connection):
+        # past the moment at which others are asked
+        connection.settimeout(2 * _reach._BANNER)
+        with contextlib.suppress(TimeoutError):
+            said.append(connection.recv(999))
+        speaks(_server, connection)
+
+    with Server(late) as server:
+        endpoint = server.endpoint()
+        endpoint.manner = "speaks"
+        assert _reach.ask([endpoint], HANG) == {str(endpoint): "answered"} and said in ([], [b""])
+    with Server(replies) as server:
+        endpoint = server.endpoint()
+        _reach.ask([endpoint, server.endpoint()], HANG)
+        assert set(server.heard) == {_reach._REQUEST} and _reach._REQUEST.startswith(b"GET / HTTP/1.0\r\n")
+
+
+def test_who_only_listens_answers_nothing_and_where_nobody_listens_it_is_refused():
+    with bound() as server, bound() as gone:
+        port, free = server.getsockname()[1], gone.getsockname()[1]
+        gone.close()
+        ask = [_reach.Endpoint("tcp", "127.0.0.1", port), _reach.Endpoint("tcp", "127.0.0.1", free), _reach.Endpoint("tcp", "192.0.2.1", free)]
+        # 192.0.2.1 is nobody's, and what cannot be reached at all is left out
+        told = _reach.ask(ask, 0.5)
+        assert (told[f"127.0.0.1 {port}"], told[f"127.0.0.1 {free}"]) == ("connected", "refused")
+
+
+def test_a_datagram_goes_through_the_very_door():
+    with bound(socket.SOCK_DGRAM, "127.0.0.9") as server:
+        port = server.getsockname()[1]
+        here, elsewhere = _reach.Endpoint("udp", "127.0.0.9", port), _reach.Endpoint("udp", "127.0.0.1", port)
+
+        def pong():
+            server.sendto(b"pong", server.recvfrom(99)[1])
+
+        thread = threading.Thread(target=pong, daemon=True)
+        thread.start()
+        assert _reach.ask([here, elsewhere], HANG) == {f"udp 127.0.0.9 {port}": "answered", f"udp 127.0.0.1 {port}": "refused"}
+        thread.join(HANG)
+        assert _reach.ask([here], HANG) == {str(here): "no answer"}
+
+
+def test_what_is_awaited_has_one_connection_held_until_it_is_answered():
+    ready = threading.Event()
+
+    def slow(server, connection):
+        ready.wait(HANG)
+        replies(server, connection)
+
+    with Server(slow) as server:
+        awaited = _reach.Awaited({server.endpoint(): "answered"})
+        for _each in range(20):
+            assert not awaited.look()
+        wait_for(lambda: server.count == 1)
+        assert [str(each) for each in awaited.silent()] == [f"127.0.0.1 {server.port}"]
+        ready.set()
+        wait_for(awaited.look, pause=0.01)
+        assert server.count == 1 and not awaited.silent()
+        awaited.close()
+
+
+def test_a_connection_is_enough_only_where_there_was_never_more():
+    with bound() as server:
+        endpoint = _reach.Endpoint("tcp", *server.getsockname())
+        wait_for(_reach.Awaited({endpoint: "connected"}).look)
+        awaited = _reach.Awaited({endpoint: "answered"})
+        assert not any(awaited.look() for _each in range(20))
+        awaited.close()
+
+
+@pytest.mark.parametrize(("family", "address", "v6only", "foreign", "doors"), [
+    (socket.AF_INET, "127.0.0.1", None, False, ["127.0.0.1"]),
+    (socket.AF_INET, "0.0.0.0", None, False, ["0.0.0.0"]),
+    # one socket for both families, unless somebody else has IPv4 there
+    (socket.AF_INET6, "::", False, False, ["0.0.0.0", "::"]),
+    (socket.AF_INET6, "::", True, True, ["::"]),
+    (socket.AF_INET6, "::1", True, False, ["::1"]),
+    (socket.AF_INET6, "::ffff:127.0.0.1", False, False, ["127.0.0.1"]),
+])
+def test_the_doors_of_a_socket(family, address, v6only, foreign, doors):
+    with bound(address=address, family=family, v6only=v6only) as server:
+        port = server.getsockname()[1]
+        with bound(address="0.0.0.0", port=port) if foreign else contextlib.nullcontext():
+            inode = str(os.fstat(server.fileno()).st_ino)
+            (mine,) = [each for each in _proc.listening([ME]) if each.inode == inode]
+            assert mine.holders == [ME] and mine.namespace == _proc.namespace("self")
+            found = _doors.of([mine], ME)
+            assert [door.address for door in found] == doors and {door.namespace for door in found} == {None}
+            assert set(_doors.ask(found, 0.5).values()) == {"connected"}
+            assert ME in _proc.holders([mine])
+
+
+def test_a_rule_for_one_address_comes_before_that_for_all():
+    sockets = [_proc.Socket("tcp", address, 80, family) for address, family in (("0.0.0.0", socket.AF_INET), ("10.0.0.1", socket.AF_INET))]
+    assert [door.address for door in _doors.of(sockets, ME, table={})] == ["10.0.0.1", "0.0.0.0"]
+
+
+def test_each_door_has_counters_of_its_own(monkeypatch):
+    doors = [("tcp", 1, "ingress", None), ("udp", 2, "egress", "10.0.0.1"), ("tcp", 3, "both", "::"), ("tcp", 3, "both", "0.0.0.0")]
+    packets = {"input": [1, 30, 40], "output": [2, 300, 400]}
+    rules = [
+        {"rule": {"chain": hook, "expr": [{"match": {}}, {"counter": {"packets": number}}, {"drop": None}]}}
+        for hook, numbers in packets.items() for number in numbers]
+    said = type("Finished", (), {"out": json.dumps({"nftables": [{"metainfo": {}}, {"table": {}}, *rules]})})
+    monkeypatch.setattr(_nft, "run", lambda argv: said)
+    assert _nft.dropped("faultline_x", doors) == [1, 2, 330, 440]
