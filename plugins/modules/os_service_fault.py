@@ -248,7 +248,7 @@ notes:
   type: list
   elements: str
 injecting_at:
-  description: When its injection began, UTC. What is seen from here on may be its effect: to stop a service may take long.
+  description: When its injection began, UTC. What is seen from here on may be its effect, as of a stop that takes long.
   returned: when injected
   type: str
   sample: "2026-11-20T10:00:30.123Z"
