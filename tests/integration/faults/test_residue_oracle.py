@@ -18,7 +18,9 @@ from lab_nodes import wait_for
     ("systemd-run -q --unit=faultline-work-deadbeef sleep 3000", "systemctl stop faultline-work-deadbeef",
      "unit node faultline-work-deadbeef.service active running"),
     ("systemctl stop memcached", "systemctl start memcached", "unit package memcached.service active running"),
-    ("tc qdisc replace dev eth0 root handle 7fa1: tbf rate 1gbit burst 1m latency 1s", "tc qdisc del dev eth0 root", "7fa1:"),
+    # the kernel gives a link without a queue a length with its first
+    ("tc qdisc replace dev eth0 root handle 7fa1: tbf rate 1gbit burst 1m latency 1s",
+     "tc qdisc del dev eth0 root; ip link set eth0 txqueuelen 0", "7fa1:"),
     ("ip address add 10.99.0.1/32 dev eth0", "ip address del 10.99.0.1/32 dev eth0", "10.99.0.1/32"),
     ("ip link set eth0 mtu 1400", "ip link set eth0 mtu 1500", "mtu 1400"),
     ("touch /var/tmp/faultline-fill", "rm /var/tmp/faultline-fill", "file /var/tmp/faultline-fill"),
