@@ -49,7 +49,7 @@ class Area:
         if code == TESTS_FAILED and 0 < len(failed) <= MOST_REPEATED:
             print(f"\n{len(failed)} failed, and are run once more, alone, on a healed lab:", *failed, sep="\n  ", flush=True)
             heal()
-            again = self._pytest([*without_workers(arguments), "--last-failed", "--last-failed-no-failures=none"])
+            again = self._pytest([*alone(arguments), "--last-failed", "--last-failed-no-failures=none"])
             first, failed = failed, self._failed()
             # a run that broke off says nothing of what it did not reach
             if again not in (0, TESTS_FAILED):
@@ -88,17 +88,10 @@ class Area:
         return sum(not {"failure", "error", "skipped"} & set(tags) for tags in cases.values())
 
 
-def without_workers(arguments):
-    """Without the arguments that spread tests over workers."""
-    kept, skip = [], False
-    for each in arguments:
-        if skip:
-            skip = False
-        elif each in ("-n", "--numprocesses", "--dist"):
-            skip = True
-        elif not each.startswith(("--numprocesses=", "--dist=", "-n=", "--loadscope-reorder", "--no-loadscope-reorder")):
-            kept.append(each)
-    return kept
+def alone(arguments):
+    """Arguments that run one test after the other. With --dist loadgroup tests bear the names of their groups: so one worker stays where there were several."""
+    spread = any(each.startswith(("-n", "--numprocesses")) for each in arguments)
+    return [*arguments, "--numprocesses", "1"] if spread else arguments
 
 
 def heal():

@@ -75,11 +75,14 @@ def names(told):
     return [name.partition("::")[2] for name in told]
 
 
-def test_what_passes_when_repeated_is_named_and_the_run_is_green(tool, tmp_path, capfd):
-    assert tool.main(["run", "some", "-n", "2", "test_some.py"]) == 0
+@pytest.mark.parametrize("spread, group", [(["-n", "2"], ""), (["--numprocesses", "2", "--dist", "loadgroup"], "@some"), ([], "")])
+def test_what_passes_when_repeated_is_named_and_the_run_is_green(tool, tmp_path, capfd, spread, group):
+    (tmp_path / "conftest.py").write_text(
+        "import pytest\ndef pytest_itemcollected(item):\n    item.add_marker(pytest.mark.xdist_group('some'))\n")
+    assert tool.main(["run", "some", *spread, "test_some.py"]) == 0
     told = result(tool)
     assert told["failed"] == [] and told["code"] == 0 and told["passed"] == 15
-    assert names(told["repeated"]) == ["test_fails_once", "test_fails_once_at_its_end"]
+    assert names(told["repeated"]) == [f"test_fails_once{group}", f"test_fails_once_at_its_end{group}"]
     assert "Passed only when repeated (2):" in capfd.readouterr().out
     # nothing else was run again
     assert (tmp_path / "good").read_text() == "x" and (tmp_path / "many").read_text() == "x" * 11
