@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pathlib
+import select
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from ..module_utils._fault._errors import FaultlineError
 
 # seconds between two looks at the size of the terminal
 _RESIZED = 0.5
+# seconds that a program has to go when its terminal is gone, before it is killed
+_LAST = 10
 # above ansible_collections
 _ROOT = pathlib.Path(__file__).parents[5]
 _PROGRAMS = "ansible_collections.faultline.openstack.plugins.plugin_utils."
@@ -49,21 +52,36 @@ def run(argv, hint, **more):
             with subprocess.Popen(argv, stdin=terminal, stdout=terminal, stderr=terminal, **more) as process:
                 return _followed(process, terminal)
         finally:
-            # who was killed leaves it as it was in the middle
-            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+            # who was killed leaves it as it was in the middle; it may be gone
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
 
 def _followed(process, terminal):
-    """The exit status of a process, which learns of a new size of the terminal from us: it is in no session that the kernel would tell."""
+    """The exit status of a process, which learns from us that the terminal has a new size or is gone: it is in no session that the kernel would tell."""
     size = os.get_terminal_size(terminal)
+    hung_up = select.poll()
+    hung_up.register(terminal, 0)
     while True:
         try:
             return process.wait(_RESIZED)
         except subprocess.TimeoutExpired:
+            if hung_up.poll(0):
+                return _ended(process)
             now = os.get_terminal_size(terminal)
             if now != size:
                 size = now
                 process.send_signal(signal.SIGWINCH)
+
+
+def _ended(process):
+    """The exit status of a process that is told to go."""
+    process.send_signal(signal.SIGHUP)
+    try:
+        return process.wait(_LAST)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 @contextlib.contextmanager

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
+import pty
 import subprocess
 
 import pytest
-from patience import HANG
+from patience import HANG, wait_for
 from lab_terminal import on_a_terminal
 
 _AUTH = {
@@ -27,6 +29,11 @@ def play(tmp_path):
     return ["ansible-playbook", str(tmp_path / "play.json")]
 
 
+def children(pid):
+    """PIDs of the processes that a process has started."""
+    return [int(each) for each in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def test_it_has_the_terminal_and_gives_it_back(play):
     # a key that comes while Enter is still on its way to the line belongs to the line
     quits = [("not seen", "q")] * 100
@@ -35,6 +42,22 @@ def test_it_has_the_terminal_and_gives_it_back(play):
     assert status == 0 and "failed=0" in seen and "secret1" not in seen, seen
     # the screen that was there before is back
     assert seen.rindex("\x1b[?1049l") > seen.rindex("\x1b[?1049h")
+
+
+def test_it_ends_when_its_terminal_is_gone(play):
+    ours, theirs = pty.openpty()
+    # Ansible itself goes without a word, as in a window that is closed
+    process = subprocess.Popen(play, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, env={**os.environ, "TERM": "xterm-256color"})
+    os.close(theirs)
+    seen = ""
+    while "not seen" not in seen:
+        seen += os.read(ours, 65536).decode(errors="replace")
+    program = children(children(process.pid)[0])[0]
+    assert "_router_console" in pathlib.Path(f"/proc/{program}/cmdline").read_text()
+    process.kill()
+    process.wait()
+    os.close(ours)
+    wait_for(lambda: not pathlib.Path(f"/proc/{program}").exists())
 
 
 def test_without_a_terminal_it_says_what_else_there_is(play):
