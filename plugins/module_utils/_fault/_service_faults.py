@@ -203,9 +203,11 @@ class _Hit(ServiceFault):
         elif not back and wait:
             self.service.look_again()
             why = self.service.describe() + (self._not_answering(new) if new else "")
+            # what it was known for does not hold any more
+            who = (self.service.given_up() or who) if expected else who
             why += "; " + who if who else ""
         return {
-            "expected": expected, "restarted_by": who if expected is not False else "", "back": back, "after": after if back else None,
+            "expected": expected, "restarted_by": self.returns[1] if expected is not False else "", "back": back, "after": after if back else None,
             "listening_after": self.listening_after, "answering_after": self.answering_after, "waited": patience, "why": why,
             "processes": [process.as_dict() for process in new], "ports": sorted("%s %d" % port for port in self.ports),
         }

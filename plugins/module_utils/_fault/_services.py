@@ -111,6 +111,10 @@ class Service:
         comes = self.comes_back_from(number)
         return comes, {True: "", False: "nothing is set to restart it", None: "it is not known whether anything restarts it"}[comes]
 
+    def given_up(self):
+        """Why whoever restarts it does so no longer, in words; '' where that is not known."""
+        return ""
+
     # whether a connection to one of its ports starts it again
     woken_by_connection = False
     # why nobody could start it again, where can_start says so, and what to do about it
@@ -218,6 +222,11 @@ class SystemService(Service):
         return [process for process in found if process and wanted & {(s.protocol, s.port) for s in _proc.listening([process])}]
 
     def hit_by(self, action):
+        if self._outside and action == "crash_loop":
+            raise FaultlineError(
+                "crash_loop of %s is refused: %s has no process of its own that systemd would start again." % (
+                    self.name, _words(unit.name for unit in self.units)), code="watcher", hint="Nothing was touched. Use kill, or terminate.",
+            )
         if action not in _ON_PROCESSES + _OFF_PROCESSES or self.asked or self._outside:
             return
         for unit in self.units:
@@ -385,6 +394,10 @@ class SystemService(Service):
         words = list(dict.fromkeys(said for comes, said in each if comes is worst))
         self.woken_by_connection = worst is None and any(name.endswith(".socket") for unit in units for name in unit.triggers)
         return worst, "; ".join(words)
+
+    def given_up(self):
+        failed = [unit.name for unit in self.units if unit.state == "failed" and unit.restart != "no"]
+        return "systemd has given up on %s, which was started too often (StartLimitBurst=)" % _words(failed) if failed else ""
 
     @staticmethod
     def _revival_of(unit, number):

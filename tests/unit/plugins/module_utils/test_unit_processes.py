@@ -79,3 +79,12 @@ def test_a_unit_that_was_not_hit_does_not_matter_for_what_comes_back():
     other = _proc.Process(8, 1, "y")
     service._unit_of[other] = "b.service"
     assert service.revival(signal.SIGKILL, [process, other]) == (False, "nothing is set to restart it (b.service has Restart=no)")
+
+
+def test_a_unit_that_systemd_no_longer_restarts_is_named():
+    service = _services.SystemService("x", {})
+    failed = [{"Id": "a.service", "Restart": "always", "ActiveState": "failed"}, {"Id": "b.service", "ActiveState": "failed"}]
+    service.units = [_systemd.Unit(each) for each in failed]
+    assert "given up on a.service, which" in service.given_up()
+    service.units[0].state = "active"
+    assert service.given_up() == ""
