@@ -474,10 +474,19 @@ def test_podmans_own_policy_brings_back_what_was_killed_and_not_what_was_termina
         assert inspect(kolla, "restless", ".State.Status", "podman") == "running"
 
 
-def test_a_container_that_its_unit_makes_anew_with_each_start_is_another_one_and_told(kolla, tmp_path):
+@contextlib.contextmanager
+def podmans_unit(node):
+    """A container that its unit makes anew with each start; the unit's name."""
     unit = "container-keystone.service"
-    kolla.sh(f"cat > /etc/systemd/system/{unit} <<'X'\n{lab_engines.PODMAN_UNIT}X\nsystemctl daemon-reload; systemctl start {unit}")
+    node.sh(f"cat > /etc/systemd/system/{unit} <<'X'\n{lab_engines.PODMAN_UNIT}X\nsystemctl daemon-reload; systemctl start {unit}")
     try:
+        yield unit
+    finally:
+        node.sh(f"systemctl stop {unit}; systemctl reset-failed {unit}; rm /etc/systemd/system/{unit}; systemctl daemon-reload", check=False)
+
+
+def test_a_container_that_its_unit_makes_anew_with_each_start_is_another_one_and_told(kolla, tmp_path):
+    with podmans_unit(kolla) as unit:
         first = inspect(kolla, "keystone", ".Id", "podman")
         killed, stopped = play(kolla, tmp_path, ("keystone", "kill", {"wait": True}), ("keystone", "terminate", {"duration": LONG}))
         assert "failure" not in killed and "failure" not in stopped, (killed["msg"], stopped["msg"])
@@ -489,8 +498,6 @@ def test_a_container_that_its_unit_makes_anew_with_each_start_is_another_one_and
         assert kolla.active(unit)
         wait_for(lambda: page(kolla, 5000) == "hello")
         assert inspect(kolla, "keystone", ".Id", "podman") not in ("", first, came_back["replaced_by"])
-    finally:
-        kolla.sh(f"systemctl stop {unit}; systemctl reset-failed {unit}; rm /etc/systemd/system/{unit}; systemctl daemon-reload", check=False)
 
 
 def test_a_name_that_both_engines_have_needs_a_driver(kolla):
@@ -575,3 +582,17 @@ def test_a_service_that_nobody_has_looked_for_is_found_in_its_container(kolla):
     # the fault is known by both names
     fault = kolla.fault("nova-api", "freeze", duration=LONG)["fault"]["id"]
     assert kolla.call("os_fault_undo", {"service": "nova-api"})["undone"] == [fault]
+
+
+def test_a_unit_that_only_waits_for_a_container_is_hit_as_that_container(kolla):
+    with podmans_unit(kolla) as keystone:
+        # `docker start -a` in the one, conmon in the other
+        for unit, name, engine in (("kolla-mariadb-container.service", "mariadb", "docker"), (keystone, "keystone", "podman")):
+            pid = int(inspect(kolla, name, ".State.Pid", engine))
+            watcher = kolla.sh(f"systemctl show -p MainPID --value {unit}")
+            fault = kolla.fault(unit, "freeze", duration=LONG)
+            assert fault["fault"]["kind"] == "container" and pid in [each["pid"] for each in fault["targets"][0]["processes"]]
+            assert inspect(kolla, name, ".State.Status", engine) == "paused"
+            undone = kolla.fault(unit, "unfreeze")
+            assert undone["proof"]["undone"] == [fault["fault"]["id"]] and inspect(kolla, name, ".State.Status", engine) == "running"
+            assert int(inspect(kolla, name, ".State.Pid", engine)) == pid and kolla.sh(f"systemctl show -p MainPID --value {unit}") == watcher
