@@ -35,7 +35,7 @@ SILENCE = 0.4
 # seconds that an answer may take; only who connects and says nothing takes them
 ANSWER = 1.0
 # seconds after which a connection that is not answered is given up for another
-_HELD = 5.0
+_HELD = 30.0
 # seconds before a port that has closed is asked again
 _AGAIN = 0.25
 # how much an answer says; what is not here is none
