@@ -29,7 +29,7 @@ class Door:
         self.path = path
         self.place = place
         self.outer = []
-        self.inner = _reach.Endpoint(protocol, _LOOPBACK.get(address, address), port, path, "in " + place if place else "")
+        self.inner = _reach.Endpoint(protocol, _LOOPBACK.get(address, address), port, path, "in " + place if place else "", here=True)
 
     def __str__(self):
         return "%s %s" % (self.protocol, self.at())

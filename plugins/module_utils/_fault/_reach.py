@@ -45,15 +45,17 @@ RANKS = {"connected": 1, "closed": 2, "answered": 3}
 class Endpoint:
     """Where a port is asked: protocol, address, port; path: the file of the network namespace to ask from ('' for our own); place: words for it.
 
+    here: only to be asked where its address is one of this host, or of the namespace: a virtual address may be another node's by now, which answers.
     manner: how it gave its answers before: 'speaks' by itself, or 'replies' to a request; '' where that is not known.
     """
 
-    def __init__(self, protocol, address, port, path="", place=""):
+    def __init__(self, protocol, address, port, path="", place="", here=False):
         self.protocol = protocol
         self.address = address
         self.port = port
         self.path = path
         self.place = place
+        self.here = here
         self.manner = ""
 
     def __str__(self):
@@ -71,6 +73,8 @@ class Endpoint:
     def open(self):
         """A socket in its network namespace, and the address that it is to ask there."""
         def make():
+            if self.here and not _is_here(self.address):
+                raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
             kind = socket.SOCK_DGRAM if self.protocol == "udp" else socket.SOCK_STREAM
             return socket.socket(self.family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC), self._scope()
 
@@ -79,14 +83,34 @@ class Endpoint:
 
     def _scope(self):
         """The interface of a link-local address."""
-        if not self.address.lower().startswith("fe80:"):
-            return 0
+        return _ipv6_addresses().get(self.address, 0) if self.address.lower().startswith("fe80:") else 0
+
+
+def _ipv6_addresses():
+    """address -> index of its interface, in the network namespace of this thread."""
+    try:
         with open("/proc/thread-self/net/if_inet6") as stream:
-            for line in stream:
-                raw, index = line.split()[:2]
-                if bytes.fromhex(raw) == socket.inet_pton(socket.AF_INET6, self.address):
-                    return int(index, 16)
-        return 0
+            lines = [line.split() for line in stream]
+    except OSError:
+        return {}
+    return {socket.inet_ntop(socket.AF_INET6, bytes.fromhex(words[0])): int(words[1], 16) for words in lines}
+
+
+def _is_here(address):
+    """Whether an address belongs to the network namespace of this thread. To bind to it says nothing where ip_nonlocal_bind is set."""
+    if ":" in address:
+        return address in _ipv6_addresses()
+    if address.startswith("127."):
+        return True
+    last = ""
+    with open("/proc/thread-self/net/fib_trie") as stream:
+        for line in stream:
+            words = line.split()
+            if words[0] == "|--":
+                last = words[1]
+            elif last == address and words[1:] == ["host", "LOCAL"]:
+                return True
+    return False
 
 
 class _Conversation:
@@ -248,7 +272,8 @@ class Awaited:
                 return
             talk = self._open[endpoint] = _Conversation(endpoint)
         talk.step()
-        if RANKS.get(talk.answer, 0) >= rank:
+        if talk.answer is None or RANKS.get(talk.answer, 0) >= rank:
+            # what cannot be asked here any more, as an address that has moved, is awaited from nobody
             talk.close()
             self.answered.add(endpoint)
         if talk.over:

@@ -585,14 +585,16 @@ class Unplug(ServiceFault):
         if self._shared(record):
             return
         for protocol, number, way in self.ways:
-            here = [door for door in self.doors if (door.protocol, door.port) == (protocol, number)]
-            answers = [self.answers_before.get(str(endpoint)) for door in here for endpoint in door.endpoints]
+            doors = [door for door in self.doors if (door.protocol, door.port) == (protocol, number)]
+            answers = {self.answers_before.get(str(endpoint)) for door in doors for endpoint in door.endpoints}
             # a datagram that nobody answers may have been heard
             heard = protocol == "udp" and "no answer" in answers or any(answer in _reach.RANKS for answer in answers)
-            if way != "egress" and not heard:
+            # of all its doors, some may be at a virtual address that is on another node
+            elsewhere = answers == {None} and not self.given and any(answer in _reach.RANKS for answer in self.answers_before.values())
+            if way != "egress" and not heard and not elsewhere:
+                why = {answer or "it cannot be asked: this host does not have its address, or the loopback interface is down" for answer in answers}
                 raise FaultlineError(
-                    "unplug of %s proves nothing: %s did not answer before either (%s)." % (
-                        self.subject, _words(here), _words(sorted({answer or "it cannot be asked: is the loopback interface up?" for answer in answers}))),
+                    "unplug of %s proves nothing: %s did not answer before either (%s)." % (self.subject, _words(doors), _words(sorted(why))),
                     code="not_answering", hint="Nothing was cut off. See whether the service is well, and whether other rules drop the packets already.",
                 )
 
@@ -620,6 +622,7 @@ class Unplug(ServiceFault):
         return {
             "table": table, "dropped_packets": sum(dropped.values()), "dropped_by_door": {str(door): packets for door, packets in dropped.items()},
             "answers_before": self.answers_before, "answers": answers, "shared_with": shared, "held_by": self.held_by,
+            "not_asked": [str(door) for door in self.doors if not any(str(endpoint) in answers for endpoint in door.endpoints)],
         }
 
 

@@ -184,6 +184,26 @@ def test_only_the_family_that_the_service_listens_on_is_cut(place):
     assert not tables(node)
 
 
+def test_a_virtual_address_that_another_node_has_is_cut_and_not_asked(cloud):
+    def vip(node):
+        return re.search(r"inet (\S+)/32 scope global eth0", node.sh("ip -4 -o address show dev eth0"))
+
+    address = wait_for(lambda: next(iter(filter(None, map(vip, cloud.values()))), None))[1]
+    node = next(node for node in cloud.values() if not vip(node))
+    own, other = f"{node.address} 8404", f"tcp {address}:5000"
+    cut = node.fault("haproxy", "unplug", duration=LONG)
+    # the other node goes on to answer there
+    assert set(cut["proof"]["answers"]) == {own} and other in cut["proof"]["not_asked"] and other in cut["targets"][0]["doors"], cut.output
+    node.heal(cut)
+    frozen = node.fault("haproxy", "freeze", duration=LONG)
+    assert set(frozen["proof"]["answers"]) == {own}
+    node.heal(frozen)
+    back = node.fault("haproxy", "kill", wait=True)["proof"]["came_back"]
+    assert back["back"] is True and back["answering_after"] is not None and "tcp 5000" in back["ports"]
+    refused = node.refused("haproxy", "unplug", port=5000, duration=LONG)
+    assert refused["failure"]["code"] == "not_answering" and "does not have its address" in refused["msg"]
+
+
 def test_a_server_in_a_network_namespace_is_cut_and_proven_there_and_nowhere_else(rooms):
     place, node, inside = rooms, rooms.node, "ip netns exec doors"
     place.serve("doors-here", "tcp", "0.0.0.0", 18080, "here")

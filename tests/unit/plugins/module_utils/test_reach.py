@@ -200,6 +200,23 @@ def test_the_doors_of_a_socket(family, address, v6only, foreign, doors):
             assert ME in _proc.holders([mine])
 
 
+@pytest.mark.parametrize(("address", "here"), [("127.0.0.9", True), ("192.0.2.1", False), ("::1", True), ("2001:db8::1", False)])
+def test_only_addresses_of_this_host_are_asked_for_its_doors(address, here):
+    assert _reach._is_here(address) is here
+    endpoint = _doors.Door("tcp", address, 9).inner
+    told = _reach.ask([endpoint], HANG)
+    assert told == ({f"{address} 9": "refused"} if here else {})
+    # an address that has moved away is awaited from nobody
+    assert _reach.Awaited({endpoint: "answered"}).look() is not here
+
+
+def test_an_address_of_an_interface_is_here():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
+        # nothing is sent
+        channel.connect(("192.0.2.1", 9))
+        assert _reach._is_here(channel.getsockname()[0])
+
+
 def test_a_rule_for_one_address_comes_before_that_for_all():
     sockets = [_proc.Socket("tcp", address, 80, family) for address, family in (("0.0.0.0", socket.AF_INET), ("10.0.0.1", socket.AF_INET))]
     assert [door.address for door in _doors.of(sockets, ME, table={})] == ["10.0.0.1", "0.0.0.0"]
