@@ -45,9 +45,6 @@ class _Back(_OfContainer):
         super().resolve()
         self.was = self.service.found
 
-    def _listening(self):
-        return {(s.protocol, s.port) for s in _proc.listening(self.service.processes())}
-
     def _back(self):
         try:
             self.service.look_again()

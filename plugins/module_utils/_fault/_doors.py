@@ -98,6 +98,12 @@ def of_processes(processes):
     return [door for process, sockets in grouped(_proc.listening(processes)) for door in of(served(sockets), process)]
 
 
+def kept_by_systemd(processes):
+    """(protocol, port) of what these processes listen on and PID 1 has open as well, to start them when somebody asks."""
+    kept = _proc.open_sockets(1)
+    return {(entry.protocol, entry.port) for entry in _proc.listening(processes) if entry.inode in kept}
+
+
 def served(sockets):
     """Without the UDP sockets of clients."""
     return [entry for entry in sockets if entry.protocol == "tcp" or entry.port < ephemeral()]

@@ -343,7 +343,7 @@ def sockets_in_namespace(pid):
     return table
 
 
-def _open_sockets(pid):
+def open_sockets(pid):
     """The inodes of the sockets that a process has open."""
     folder = "/proc/%d/fd" % pid
     found = set()
@@ -369,7 +369,7 @@ def listening(processes):
         if where not in tables:
             tables[where] = sockets_in_namespace(process.pid)
         table = tables[where]
-        for inode in _open_sockets(process.pid) & set(table):
+        for inode in open_sockets(process.pid) & set(table):
             entry = found.setdefault((where, str(table[inode])), table[inode])
             entry.holders.append(process)
     return sorted(found.values(), key=lambda entry: (str(entry), entry.namespace or (0, 0)))
@@ -378,7 +378,7 @@ def listening(processes):
 def holders(sockets):
     """All processes of this host that have one of these sockets open."""
     wanted = {entry.inode for entry in sockets}
-    return [process for process in map(lookup, [pid for pid in every() if _open_sockets(pid) & wanted]) if process]
+    return [process for process in map(lookup, [pid for pid in every() if open_sockets(pid) & wanted]) if process]
 
 
 def hidden(processes):
@@ -393,12 +393,3 @@ def hidden(processes):
         return False
 
     return any(unreadable(process) for process in processes)
-
-
-def listening_ports():
-    """(protocol, port) of every listening socket in our own network namespace."""
-    found = set()
-    for name, family in _TABLES:
-        for entry in _sockets_of_table(os.getpid(), name, family).values():
-            found.add((entry.protocol, entry.port))
-    return found

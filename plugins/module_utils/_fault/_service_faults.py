@@ -126,6 +126,8 @@ class _Hit(ServiceFault):
         super().resolve()
         self.doors = _doors.of_processes(self.processes)
         self.ports = {(door.protocol, door.port) for door in self.doors if door.protocol == "tcp"}
+        # systemd goes on to listen for a service that it starts when somebody asks
+        self.kept = _doors.kept_by_systemd(self.processes)
         self.started = time.monotonic()
 
     def look_before(self, record):
@@ -133,10 +135,6 @@ class _Hit(ServiceFault):
         # for each port, at which endpoint it was answered, and how
         self.wanted = dict(_doors.answered(self.doors, answers))
         self.ports |= {(endpoint.protocol, endpoint.port) for endpoint in self.wanted}
-
-    def _listening(self):
-        """(protocol, port) of every listening socket where the service's ports are."""
-        return _proc.listening_ports()
 
     # whether it comes back by itself, None where that is not known; who restarts it, or why nobody does
     returns = True, ""
@@ -154,8 +152,7 @@ class _Hit(ServiceFault):
         new = [process for process in self.service.processes() if process not in self.processes]
         sockets = _doors.served(_proc.listening(new))
         heard = {(entry.protocol, entry.port) for entry in sockets}
-        # systemd may listen for a service that it starts when somebody asks
-        if not self.ports <= heard and not self.ports <= heard | self._listening():
+        if not self.ports <= heard | self.kept:
             return False
         if self.ports and self.listening_after is None:
             self.listening_after = self._since()

@@ -289,6 +289,26 @@ def test_back_is_when_it_answers_not_when_it_listens(place, action):
     assert not set(old) & {process["pid"] for process in back["processes"]}
 
 
+def test_the_same_port_of_somebody_else_is_not_the_service_s(place):
+    node, started = place.node, ("tcp", "127.0.0.1", 18085, "mine")
+    node.sh("touch /root/go; printf '#!/bin/sh\\nuntil test -e /root/go; do sleep 0.05; done\\n' > /root/hold && chmod +x /root/hold")
+    try:
+        place.serve("doors-mine", *started, options="-p ExecStartPre=/root/hold")
+        place.serve("doors-theirs", "tcp", "127.0.0.9", 18085, "theirs")
+        node.sh("rm /root/go")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            running = pool.submit(node.fault, "doors-mine", "kill", wait=True)
+            wait_for(lambda: "start-pre" in node.sh("systemctl show -p SubState doors-mine"))
+            assert place.asked("tcp", "127.0.0.9", 18085, patience=HANG) == "theirs"
+            listens = node.clock()
+            node.sh("touch /root/go")
+            hit = running.result()
+        back = hit["proof"]["came_back"]
+        assert back["back"] is True and node.record(hit["fault"]["id"])["injected"] + back["listening_after"] >= listens
+    finally:
+        node.sh("touch /root/go; systemctl stop doors-mine; rm -f /root/hold")
+
+
 def test_one_that_listens_again_and_never_answers_is_not_back(place):
     node = place.node
     node.sh("touch /root/go")
