@@ -15,6 +15,8 @@ from ._errors import FaultlineError
 
 # seconds that the undo of another fault may take before ours is refused: it may start a database
 _HANG = 300
+# seconds between listening and answering that are worth a word
+_NOTABLE = 0.5
 
 
 class Fault:
@@ -418,7 +420,9 @@ def _recovered(fault, result, wait):
         return
     result["proof"]["came_back"] = recovery
     if recovery["back"]:
-        result["msg"] += "; back after %.1f s" % recovery["after"]
+        listened = recovery.get("listening_after")
+        early = listened is not None and recovery["after"] - listened >= _NOTABLE
+        result["msg"] += "; back after %.1f s%s" % (recovery["after"], " (it listened after %.1f s)" % listened if early else "")
     elif wait:
         raise FaultlineError(
             "%s was hit by %s and did not come back%s: %s." % (

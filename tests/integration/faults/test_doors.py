@@ -284,6 +284,8 @@ def test_back_is_when_it_answers_not_when_it_listens(place, action):
         hit = running.result()
     back, record = hit["proof"]["came_back"], node.record(hit["fault"]["id"])
     assert back["back"] is True and back["after"] == back["answering_after"] >= back["listening_after"]
+    if back["answering_after"] - back["listening_after"] > 1:
+        assert f"it listened after {back['listening_after']:.1f} s" in hit["msg"]
     # no sooner than a client had an answer
     assert record["injected"] + back["answering_after"] >= answers
     assert not set(old) & {process["pid"] for process in back["processes"]}

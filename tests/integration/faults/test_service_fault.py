@@ -129,7 +129,7 @@ def test_unplug_cuts_established_connections_and_new_ones_and_gives_both_back(ct
         table = answer["proof"]["table"]
         assert answer["targets"][0]["ports"] == ["tcp 11211"]
         assert set(answer["proof"]["answers"].values()) == {"no answer"}
-        assert set(answer["proof"]["answers_before"].values()) == {"answered"}
+        assert set(answer["proof"]["answers_before"].values()) <= {"answered", "closed"}
         before = dropped(ctl, table)
         established.settimeout(1)
         established.sendall(b"version\r\n")
