@@ -64,7 +64,8 @@ class LookupModule(LookupBase):
                 manager.subset(limit)
                 if not manager.get_hosts(pattern):
                     raise AnsibleLookupError(
-                        f"This playbook runs on the controller, which the limit '{limit}' leaves out. Nothing was done. Leave out --limit, or add localhost to it.")
+                        f"This playbook runs on the controller, which the limit '{limit}' leaves out. Nothing was done. "
+                        "Leave out --limit, or add localhost to it.")
                 continue
             if not manager.get_hosts("all"):
                 raise AnsibleLookupError(no_hosts(variables, groups))

@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._fault._errors import FaultlineError
-from . import _in_debug, _names
+from . import _ended, _in_debug, _names
 from ._model import plain
 from ._run import fail, guarded_host, host_variables
 
@@ -23,10 +24,18 @@ class FaultAction(ActionBase):
     def run(self, tmp=None, task_vars=None):
         del tmp
         result = super().run(task_vars=task_vars)
+        host = task_vars["inventory_hostname"]
         try:
-            return self.perform(result, task_vars)
+            return _ended.result(self.perform(result, task_vars), host)
         except FaultlineError as exc:
             return self.failed(result, exc)
+        except AnsibleConnectionFailure as exc:
+            raise AnsibleConnectionFailure(" ".join(filter(None, (exc.message, _ended.connection(exc.message, host))))) from None
+        except AnsibleActionFail as exc:
+            hint = _ended.option(exc.message)
+            if not hint:
+                raise
+            return _ended.result({**result, "failed": True, "changed": False, "msg": exc.message}, host)
 
     def perform(self, result, task_vars):
         """The result of the task, begun as `result`."""

@@ -474,7 +474,7 @@ class Unplug(ServiceFault):
             (entry.protocol, entry.port) for entry in _doors.served(self.sockets)})]
         self.ports = [(protocol, number) for protocol, number, _way in self.ways]
         if not self.ports:
-            why = "its sockets cannot be seen without CAP_SYS_PTRACE" if _proc.hidden(self.processes) else "it listens on no port of this host"
+            why = "its sockets cannot be seen without CAP_SYS_PTRACE" if _proc.hidden(self.processes) else _heard_words(self.sockets)
             raise FaultlineError(
                 "unplug of %s needs a port: %s, and none is given." % (self.subject, why), code="no_port",
                 hint="Nothing was touched. Give port, as [tcp, 5000].",
@@ -627,6 +627,15 @@ def _related(others, processes):
     """Whether one of the others is an ancestor or a child of one of these processes."""
     ours, theirs = {process.pid for process in processes}, {process.pid for process in others}
     return any(theirs & set(_proc.chain(pid)) for pid in ours) or any(ours & set(_proc.chain(pid)) for pid in theirs)
+
+
+def _heard_words(sockets):
+    """Why none of the sockets gives a port, in words."""
+    high = sorted({s.port for s in sockets})
+    if not high:
+        return "it listens on no port of this host"
+    # among them are those from which a process only asks others
+    return "it has udp %s only, from %d on, where the kernel takes ports for its own questions to others" % (", ".join(map(str, high)), _doors.ephemeral())
 
 
 class _Heal(ServiceFault):

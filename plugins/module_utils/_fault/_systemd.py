@@ -230,18 +230,7 @@ def start(names):
 
 def stop(names):
     """Stop units, as long as each of them may take."""
-    try:
-        run(["systemctl", "stop", "--"] + names, timeout=stop_timeout(names))
-    except FaultlineError as exc:
-        # "Job for keystone.service canceled."
-        if exc.code != "program_failed" or "cancel" not in exc.message:
-            raise
-        raise FaultlineError(
-            "%s did not stop, because something started it again before it had: %s." % (
-                " and ".join(names), "; ".join("%s is %s (%s)" % (unit.name, unit.state, unit.substate) for unit in show(names))),
-            code="stop_cancelled", hint="Look for who did: a timer, a cluster manager, an administrator, another undo. See: journalctl -u %s" % names[-1],
-            details=exc.details,
-        ) from exc
+    _ask("stop", names, stop_timeout(names))
 
 
 def stop_timeout(names):
@@ -256,7 +245,25 @@ def restart(names):
 def _past_limits(verb, names):
     if run(["systemctl", verb, "--"] + names, timeout=START_TIMEOUT, check=False).rc != 0:
         run(["systemctl", "reset-failed", "--"] + names, check=False)
-        run(["systemctl", verb, "--"] + names, timeout=START_TIMEOUT)
+        _ask(verb, names, START_TIMEOUT)
+
+
+def _ask(verb, names, timeout):
+    """Have systemd do it; FaultlineError that says what stood in the way, where systemctl's words are for those who know it."""
+    try:
+        run(["systemctl", verb, "--"] + names, timeout=timeout)
+    except FaultlineError as exc:
+        what, said = ", ".join(names), exc.message.lower()
+        if "canceled" in said:
+            raise FaultlineError(
+                "systemd has cancelled the %s of %s: another job for it came in between." % (verb, what), code="job_cancelled",
+                hint="A cluster manager, a timer, a deployment, another undo or a person? See: journalctl -u %s. Do it again when nobody else works on it." % names[0],
+                details=exc.details) from exc
+        if "is masked" in said:
+            raise FaultlineError(
+                "systemd does not %s %s: it is masked." % (verb, what), code="masked",
+                hint="os_fault_info tells whether a fault of ours has masked it; if none has: systemctl unmask %s." % names[0], details=exc.details) from exc
+        raise
 
 
 def masks(path):

@@ -7,10 +7,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
 
 import pytest
 import yaml
-from lab_nodes import LAB, LONG, wait_for
+from lab_nodes import JOURNAL, LAB, LONG, ROOT, wait_for
 from patience import HANG
 from warm_ansible import run_ansible
 
@@ -42,7 +45,8 @@ def play(name, inventory, *options, **extra):
 
 def test_a_bad_unit_name_costs_its_own_entry_only(lab, cloud, tmp_path):
     """systemctl shows nothing of the names after one that it refuses; the others' units are found all the same."""
-    bad = {f"aa-{number}": {"driver": "system_service", "args": {"service_name": name, "grep": "never-there"}} for number, name in enumerate(["x" * 250, "aa@"])}
+    bad = {
+        f"aa-{number}": {"driver": "system_service", "args": {"service_name": name, "grep": "never-there"}} for number, name in enumerate(["x" * 250, "aa@"])}
     path = cloud(lambda data: data["services"].update({"nova-compute": TEMPLATE, **bad}))
     written = tmp_path / "found.yaml"
     done = play("discover", path, output=str(written))
@@ -91,3 +95,57 @@ def test_a_node_that_is_called_localhost_is_a_node(lab, cloud, tmp_path):
     assert healed.returncode == 0 and "nothing is left" in healed.said, healed.said
     assert not node.sh(f"ps -o stat= -p {main}").startswith("T")
     assert play("verify", path).returncode == 0
+
+
+# -- words ------------------------------------------------------------------------------------------------------------
+
+# the processes of sshd above the module's, up to the listener, which is systemd's child
+CONNECTION = """
+pid=$(pgrep -o -f '[A]nsiballZ_os_service_fault')
+while [ "${pid:-1}" -gt 1 ]; do
+    read -r parent name < <(ps -o ppid=,comm= -p "$pid")
+    case $name in sshd*) [ "$parent" = 1 ] || echo "$pid";; esac
+    pid=$parent
+done"""
+
+
+def test_a_connection_that_ended_says_that_a_fault_may_be_left_and_how_to_look(spare):
+    # the module has its name on its command line, and a connection of its own
+    environment = {**os.environ, **spare.environment, "ANSIBLE_PIPELINING": "false", "ANSIBLE_SSH_ARGS": "-o ControlMaster=no"}
+    args = {"service": "memcached", "action": "freeze", "duration": LONG, "wait": True}
+    try:
+        with subprocess.Popen(
+                spare.command("os_service_fault", args), cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as playing:
+            wait_for(lambda: '"injected"' in spare.sh(f"cat {JOURNAL}/open/freeze-*.json", check=False))
+            chain = wait_for(lambda: spare.sh(CONNECTION).split())
+            spare.sh(f"kill -KILL {' '.join(chain)}", check=False)
+            said = " ".join(playing.communicate(timeout=HANG)[0].split())
+        assert "UNREACHABLE" in said and "whether the fault was injected is not known" in said, said
+        # and what it says to do, does it
+        look = re.search(r"ansible spare (-m faultline\.openstack\.os_fault_info -a closed=false)", said)
+        told = run_ansible(["ansible", "-i", spare.inventory, "spare", *look[1].split()], **spare.environment)
+        assert '"action": "freeze"' in told.stdout
+    finally:
+        spare.call("os_fault_undo", {"all": True})
+
+
+def test_a_masked_unit_is_named_and_what_to_do(spare):
+    spare.sh("systemctl stop memcached && systemctl mask --runtime memcached")
+    try:
+        answer = spare.call("os_service_fault", {"service": "memcached", "action": "start"})
+        assert answer.failed and answer["failure"]["code"] == "masked" and "it is masked" in answer["msg"] and "systemctl unmask memcached" in answer["msg"]
+    finally:
+        spare.sh("systemctl unmask --runtime memcached && systemctl start memcached")
+
+
+def test_a_port_above_the_ephemeral_line_is_named(spare):
+    """Nobody can tell from outside whether a service answers there, or has only asked."""
+    spare.sh("systemd-run --unit=faultline-test-udp --collect python3 -c "
+             "'import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((\"0.0.0.0\", 40123)); time.sleep(3600)'")
+    try:
+        wait_for(lambda: "40123" in spare.sh("ss -Hlun"))
+        answer = spare.call("os_service_fault", {"service": "udp", "unit": ["faultline-test-udp"], "action": "unplug", "duration": LONG})
+        assert answer.failed and answer["failure"]["code"] == "no_port"
+        assert "it has udp 40123 only, from 32768 on, where the kernel takes ports" in answer["msg"] and "Give port" in answer["msg"]
+    finally:
+        spare.sh("systemctl stop faultline-test-udp")
