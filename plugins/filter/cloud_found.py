@@ -75,7 +75,7 @@ from ansible.errors import AnsibleFilterError
 from ansible.parsing.vault import EncryptedString
 
 from ..module_utils._fault._errors import FaultlineError
-from ..plugin_utils import _config, _found
+from ..plugin_utils import _config_text, _found
 from ..plugin_utils._model import group_name, plain
 
 
@@ -84,7 +84,7 @@ def cloud_found(hostvars, hosts, groups, look="faultline_look", source=None):
         nodes = [_found.seen(str(host), hostvars[host], hostvars[host].get(look) or {}) for host in hosts]
         data = None
         if source:
-            data = _config.load(str(source), "the source file", lambda text: EncryptedString(ciphertext=text))
+            data = _config_text.load(str(source), "the source file", lambda text: EncryptedString(ciphertext=text))
         notes: list = []
         defined, told = _said(hostvars, hosts, groups)
         return {

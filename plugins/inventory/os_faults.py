@@ -166,8 +166,10 @@ from ansible.parsing.vault import EncryptedString
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.plugins.loader import connection_loader
 
+from ..module_utils._check import MapOf, listed
 from ..module_utils._fault._errors import FaultlineError
-from ..plugin_utils import _config, _model, _names, _ssh
+from ..plugin_utils import _config, _config_text, _login, _model, _names, _ssh
+from ..plugin_utils._config_form import SECTIONS, Network
 from ..plugin_utils._model import group_name
 from ..module_utils._nearest import did_you_mean
 
@@ -218,7 +220,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             text = self.loader.get_text_file_contents(path)
         except AnsibleError as exc:
             raise FaultlineError(f"{path}: {exc}", code="bad_config") from None
-        return _config.load(text, path, vaulted=lambda value: EncryptedString(ciphertext=value), json_as_yaml=True)
+        return _config_text.load(text, path, vaulted=lambda value: EncryptedString(ciphertext=value), json_as_yaml=True)
 
     def _cloud(self, path, data):
         """The cloud model, and the file that it is from."""
@@ -230,8 +232,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self._read_config_data(path)
         options = [option for option in self._options if not option.startswith("_")]
         for key in data:
-            if key not in options and key not in _config.SECTIONS:
-                known = [*options, *_config.SECTIONS]
+            if key not in options and key not in SECTIONS:
+                known = [*options, *SECTIONS]
                 raise FaultlineError(
                     f"{path}: {key}: found an unknown key, expected an option of {self.NAME} or a section of os-faults.",
                     code="bad_config",
@@ -239,10 +241,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 )
         if "cloud_management" in data:
             return _config.parse(data, path, extra=options), path
-        others = [section for section in _config.SECTIONS if section in data]
+        others = [section for section in SECTIONS if section in data]
         if others:
             raise FaultlineError(
-                f"{path}: cloud_management: found nothing, expected it beside {_config.listed(others)}.",
+                f"{path}: cloud_management: found nothing, expected it beside {listed(others)}.",
                 code="bad_config",
                 hint="Without any of them the file is the one that config_file names.",
             )
@@ -327,7 +329,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         # what begins so is a user's own by custom: a place for anchors
         strange = [key for key in cloud.passed_over if not key.startswith(("x-", "."))]
         if strange:
-            self.display.warning(f"{source}: {_config.listed(strange)}: not known here, and passed over.")
+            self.display.warning(f"{source}: {listed(strange)}: not known here, and passed over.")
         networks = {**cloud.networks, **self._networks(path)}
         answers = self._discover(cloud, networks, path, cache)
         strict = self.get_option("strict")
@@ -341,7 +343,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             shared["faultline_iface"] = cloud.iface
         for node in cloud.nodes:
             self.inventory.add_host(node.name)
-            told = _config.connection_variables(node, _default_user(), self.get_option("host_key_checking"))
+            told = _login.connection_variables(node, _default_user(), self.get_option("host_key_checking"))
             told.update(shared)
             told.update(_node_facts(node, answers.get(node.name, {}), networks))
             told.update(_on_node(node.name, cloud, answers.get(node.name, {})))
@@ -357,7 +359,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _networks(self, path):
         problems: list = []
-        check = _config.MapOf(_config.Network(), "a mapping of network names")
+        check = MapOf(Network(), "a mapping of network names")
         networks = check.check(_model.plain(self.get_option("networks") or {}), "networks", problems)
         if problems:
             raise FaultlineError(f"{path}: {problems[0]}", code="bad_config")

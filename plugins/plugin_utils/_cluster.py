@@ -14,7 +14,7 @@ import socket
 
 from ..module_utils._cluster import _account, _lookup, _session, _steering
 from ..module_utils._fault._errors import FaultlineError
-from . import _config
+from . import _config_text
 from ._files import text_of
 from ._ha._scenario_form import seconds
 from ._model import plain
@@ -41,12 +41,12 @@ def _parsed(text, path):
     """The data of a steering file: JSON where it looks so, for its old files may be named anything, else YAML."""
     name = os.path.basename(path)
     try:
-        return _config.load(text, name + ("" if name.endswith(".json") or not text.lstrip().startswith("{") else ".json"))
+        return _config_text.load(text, name + ("" if name.endswith(".json") or not text.lstrip().startswith("{") else ".json"))
     except FaultlineError as exc:
         if not name.endswith(".json") and text.lstrip().startswith("{"):
             # a mapping of YAML may begin so too
             try:
-                return _config.load(text, name)
+                return _config_text.load(text, name)
             except FaultlineError:
                 pass
         raise FaultlineError(exc.message.replace(f"{name}.json", name), code="bad_steering", hint=exc.hint) from None

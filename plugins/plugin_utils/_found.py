@@ -12,6 +12,7 @@ import dataclasses
 from . import _catalogue, _config, _grep, _names
 from ..module_utils._fault._errors import FaultlineError
 from ..module_utils._fault._module import CONTAINER_DRIVERS
+from ._config_form import SECTIONS
 from ._model import group_name, plain
 
 
@@ -162,7 +163,7 @@ def config(nodes, source=None, name="os-faults.yaml", notes=None):
     """
     notes = [] if notes is None else notes
     source = _config.sections(source)
-    written = {key: copy.deepcopy(plain(source[key])) for key in _config.SECTIONS if source and key in source}
+    written = {key: copy.deepcopy(plain(source[key])) for key in SECTIONS if source and key in source}
     cloud = _config.parse(written, name) if written else None
     nodes = _with_others(nodes, cloud)
     written["cloud_management"] = {"driver": "universal"}

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 
-from ._config import becomes, host_key_options, jump_options, key_file, login
+from ._login import becomes, host_key_options, jump_options, key_file, login
 
 _MARK = "faultline-probe:"
 _PROBE = pathlib.Path(__file__).resolve().parent.parent / "module_utils" / "_probe.py"

@@ -16,7 +16,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ...module_utils._fault import _module, _net_options, _node_faults, _power_faults
 from ...module_utils._fault._errors import FaultlineError
 from ...module_utils._ha._cloud_state import EXPECTED
-from .. import _config
+from .. import _config_text
 from ...module_utils._check import below, kind_of, listed, problem, refuse
 from .._files import text_of
 from .._model import plain
@@ -125,7 +125,7 @@ def _read(path, vaulted, warnings):
     """The data of a file."""
     name, text = os.path.basename(path), text_of(path, "scenario", "A scenario is a YAML file.")
     try:
-        return _config.load(text, name, vaulted)
+        return _config_text.load(text, name, vaulted)
     except FaultlineError as exc:
         data = _lenient(text)
         if not _cloud99.is_one(data):

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
-from ansible_collections.faultline.openstack.plugins.plugin_utils import _config
+from ansible_collections.faultline.openstack.plugins.plugin_utils import _config, _config_form, _config_text, _login
 
 SECRET = "hunter2-S3cr3t"
 
@@ -62,7 +62,7 @@ power_managements:
 
 
 def parsed(text, name="os-faults.yaml"):
-    return _config.parse(_config.load(text, name), name)
+    return _config.parse(_config_text.load(text, name), name)
 
 
 def refused(text, name="os-faults.yaml"):
@@ -280,7 +280,7 @@ def test_what_os_faults_of_old_takes():
     assert cloud.power == [{"driver": "libvirt", "args": {"connection_uri": "qemu+unix:///system"}}]
     cloud = parsed("cloud_management: {driver: devstack, args: {address: 192.0.2.240, auth: {username: ubuntu, sudo: true, iface: ens3}}}")
     assert cloud.nodes[0].auth == {"username": "ubuntu", "become_username": "root"} and cloud.iface == "ens3"
-    assert _config.becomes(parsed(ONE % ", auth: {username: ubuntu, sudo: false}").nodes[0].auth, "root") is False
+    assert _login.becomes(parsed(ONE % ", auth: {username: ubuntu, sudo: false}").nodes[0].auth, "root") is False
 
 
 def test_keys_that_os_faults_passes_over_are_told():
@@ -293,13 +293,13 @@ def test_keys_that_os_faults_passes_over_are_told():
     "{'driver': 'node_list', 'args': [{'ip': '10.0.0.1'},]},\n}",
 ])
 def test_json_that_only_yaml_understands_is_read_where_os_faults_reads_it(text):
-    data = _config.load(text, "os-faults.json", json_as_yaml=True)
+    data = _config_text.load(text, "os-faults.json", json_as_yaml=True)
     assert [node.ip for node in _config.parse(data).nodes] == ["10.0.0.1"]
     with pytest.raises(FaultlineError, match="not JSON"):
-        _config.load(text, "os-faults.json")
+        _config_text.load(text, "os-faults.json")
     # what is neither is told as what its name says
     with pytest.raises(FaultlineError, match="line 1, column 8: this is not JSON"):
-        _config.load('{"a": 1', "os-faults.json", json_as_yaml=True)
+        _config_text.load('{"a": 1', "os-faults.json", json_as_yaml=True)
 
 
 @pytest.mark.parametrize("grep, line, found", [
@@ -363,7 +363,7 @@ _SHAPES = st.recursive(
         st.lists(inner, max_size=3),
         st.dictionaries(
             st.one_of(
-                st.sampled_from([*_config.SECTIONS, "driver", "args", "auth", "ip", "hosts", "grep", "port"]), st.text(max_size=5)
+                st.sampled_from([*_config_form.SECTIONS, "driver", "args", "auth", "ip", "hosts", "grep", "port"]), st.text(max_size=5)
             ),
             inner, max_size=4,
         ),
@@ -385,7 +385,7 @@ def test_whatever_the_file_says_there_is_a_model_or_our_own_error(data):
 
 
 def variables(auth, user="root", checking=None):
-    return _config.connection_variables(_config.Node("10.0.0.1", auth=auth), user, checking)
+    return _login.connection_variables(_config.Node("10.0.0.1", auth=auth), user, checking)
 
 
 @pytest.mark.parametrize(
@@ -471,6 +471,6 @@ def test_host_keys_in_a_file_of_their_own_hold_for_the_jump_host_too(jump, expec
         "cloud_management": {"driver": "universal"}, "node_discover": {"driver": "node_list", "args": [node]},
         "faultline": {"known_hosts": "/my lab/known_hosts"},
     }).nodes
-    told = _config.connection_variables(found, "root")
+    told = _login.connection_variables(found, "root")
     assert shlex.split(told["ansible_ssh_common_args"]) == expected
     assert "ansible_host_key_checking" not in told

@@ -11,7 +11,7 @@ import re
 import pytest
 
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
-from ansible_collections.faultline.openstack.plugins.plugin_utils import _catalogue, _config
+from ansible_collections.faultline.openstack.plugins.plugin_utils import _catalogue, _config, _config_text, _login
 
 ANCHORS = """
 x-login: &login
@@ -106,7 +106,7 @@ NO_START = HEAD + "services: {app: {driver: process, args: {grep: my_app}, hosts
 
 
 def read(text, name="os-faults.yaml"):
-    return _config.parse(_config.load(text, name, json_as_yaml=True), name)
+    return _config.parse(_config_text.load(text, name, json_as_yaml=True), name)
 
 
 @pytest.mark.parametrize("text, name, nodes", [
@@ -123,7 +123,7 @@ def test_what_os_faults_reads_is_read(text, name, nodes):
 def test_what_such_a_file_says_is_meant():
     one, other = read(ANCHORS).nodes
     assert one.auth == {"username": "stack", "private_key_file": "~/.ssh/cloud", "become_password": "p"} and other.auth == {**one.auth, "username": "other"}
-    assert _config.becomes(read(SUDO).nodes[0].auth, "root") and read(SUDO).nodes[0].auth["become_username"] == "root"
+    assert _login.becomes(read(SUDO).nodes[0].auth, "root") and read(SUDO).nodes[0].auth["become_username"] == "root"
     assert read(SINGULAR_POWER).power == [{"driver": "libvirt", "args": {"connection_uri": "qemu+unix:///system"}}]
 
 
