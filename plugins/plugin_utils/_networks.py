@@ -35,6 +35,10 @@ def fill(args, networks):
             hint=" ".join(filter(None, [
                 did_you_mean(name, networks), "Set faultline_networks, run os_cloud_facts, or give interface. Nothing was touched."])),
         )
+    if len(found) > 1:
+        raise FaultlineError(
+            "The network %s may be %s." % (name, " or ".join(sorted(map(str, found)))), code="ambiguous_network",
+            hint="Say one of these names, in upper and lower case as they are. Nothing was touched.")
     told = networks[found[0]]
     told = {"cidr": told} if isinstance(told, str) else dict(told or {})
     return {"network": str(found[0]), **{key: told[key] for key in ("interface", "cidr") if told.get(key)}}

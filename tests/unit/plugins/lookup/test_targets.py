@@ -112,6 +112,16 @@ def test_what_was_not_told_is_named_on_the_controller_whatever_is_called_localho
     assert done.returncode == 2 and PLAYBOOKS[name] in said and "unreachable=0" in said, said
 
 
+def test_the_controller_is_not_the_node_of_its_own_address(tmp_path):
+    """Ansible takes a host 127.0.0.1 of an inventory for localhost."""
+    (tmp_path / "hosts.json").write_text(json.dumps(OWNED).replace('"localhost"', '"127.0.0.1"'))
+    done = run_ansible(["ansible-playbook", "faultline.openstack.ha_compare", "-i", str(tmp_path / "hosts.json")])
+    assert done.returncode == 2 and PLAYBOOKS["ha_compare"] in " ".join(done.stdout.split()), done.stdout
+    done = run_ansible([
+        "ansible-playbook", "faultline.openstack.ha_compare", "-i", str(tmp_path / "hosts.json"), "-e", f"before={tmp_path}/a", "-e", f"after={tmp_path}/b"])
+    assert "unreachable=0" in done.stdout and str(tmp_path) in done.stdout, done.stdout
+
+
 @pytest.mark.parametrize("name", ["cluster_list", "router_poll"])
 def test_a_limit_that_leaves_out_the_controller(name, tmp_path):
     (tmp_path / "hosts.yml").write_text(HOSTS)

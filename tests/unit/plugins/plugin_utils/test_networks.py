@@ -88,3 +88,11 @@ def test_too_few_hosts_for_a_shape(names, shape):
     with pytest.raises(FaultlineError) as caught:
         _networks.grudges(names, shape, "s")
     assert caught.value.code == "too_few"
+
+
+def test_networks_whose_names_differ_only_in_case_are_kept_apart():
+    known = {"Storage": {"interface": "eth1"}, "storage": {"interface": "eth2"}}
+    assert _networks.fill({"network": "storage"}, known) == {"network": "storage", "interface": "eth2"}
+    with pytest.raises(FaultlineError, match="The network STORAGE may be Storage or storage.") as caught:
+        _networks.fill({"network": "STORAGE"}, known)
+    assert caught.value.code == "ambiguous_network"

@@ -109,7 +109,7 @@ def of_ones_own(name, definition=None, **more):
 
 
 @pytest.mark.parametrize("word", ["mysql", "mariadb", "MariaDB", "galera", "mysqld", "mariadb.service"])
-@pytest.mark.parametrize("name", ["mariadb", "db"])
+@pytest.mark.parametrize("name", ["mariadb", "db", "galera", "mysql"])
 def test_a_service_of_ones_own_is_found_by_any_of_its_names(name, word):
     made = planned(f"kill {word} service", of_ones_own(name))
     assert made.targets == CONTROLLERS and made.args == {"service": name, "action": "kill"}
