@@ -257,7 +257,8 @@ def _ask(verb, names, timeout):
         if "canceled" in said:
             raise FaultlineError(
                 "systemd has cancelled the %s of %s: another job for it came in between." % (verb, what), code="job_cancelled",
-                hint="A cluster manager, a timer, a deployment, another undo or a person? See: journalctl -u %s. Do it again when nobody else works on it." % names[0],
+                hint="A cluster manager, a timer, a deployment, another undo or a person? See: journalctl -u %s. Do it again when nobody else works on it." % (
+                    names[0]),
                 details=exc.details) from exc
         if "is masked" in said:
             raise FaultlineError(
