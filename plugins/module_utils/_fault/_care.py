@@ -67,6 +67,8 @@ def undo(check_mode=False, everything=False, timeout=TIMEOUT, **which):
 
     What cannot be undone keeps none of the others.
     """
+    if not check_mode:
+        _runner.forget_never_armed()
     records = [record for record in _journal.open_records() if _matches(record, **which)]
     fault_id = which.get("fault_id")
     if fault_id is not None and not records and _journal.load(fault_id) is None:

@@ -142,6 +142,7 @@ def perform(fault, duration=None, wait=False, wait_timeout=None, check_mode=Fals
         return _preview(fault, duration, check_mode)
     if fire_in is not None:
         return _left_to_the_target(fault, duration, fire_in)
+    _runner.forget_never_armed()
     record = _record(fault, duration)
     with _at_work(fault, record):
         _with_its_undo(fault, record, _journal.create)
@@ -334,9 +335,10 @@ def _left_to_the_target(fault, duration, fire_in):
 
 
 def _armed(fault, record):
-    """Start what undoes it, and look at how it is before."""
+    """Start what undoes it, have that on disk before anything is done, and look at how it is before."""
     if fault.reversible:
         record["supervisor"] = _supervisor.arm(record)
+        _save(record)
     fault.look_before(record)
 
 

@@ -240,9 +240,19 @@ def extend(record, steps):
         update(record, sync=True)
 
 
+def tidy():
+    """Remove what those have left who were killed while they wrote a record. The journal is locked by the caller."""
+    for name in os.listdir(_path("open")):
+        pid = name.rpartition(".")[2]
+        if name.startswith(".") and pid.isdigit() and not os.path.exists("/proc/" + pid):
+            with contextlib.suppress(OSError):
+                os.unlink(_path("open", name))
+
+
 def close(record):
     """Move a record among the closed ones, and forget the oldest of them."""
     update(record)
+    tidy()
     os.rename(_path("open", record["id"] + ".json"), _path("closed", record["id"] + ".json"))
     with contextlib.suppress(OSError):
         # whoever injected it was killed
@@ -341,11 +351,17 @@ def open_faults(action, names):
     ]
 
 
+def never_armed(record):
+    """Whether a fault came to nothing: whoever wrote its record died before anything was there to undo it, and so before anything was done."""
+    waits = record["state"] != "armed" or record.get("keeper") or record.get("fire_at") is not None
+    return not waits and bool(record["steps"]) and not record.get("supervisor") and not being_injected(record["id"])
+
+
 def claimed_by_others(fault_id, records=None):
     """Claims that other faults hold: what they want kept as it is until they are undone themselves."""
     held = {}
     for record in open_records() if records is None else records:
-        if record["id"] != fault_id and record["state"] in ("armed", "injected"):
+        if record["id"] != fault_id and record["state"] in ("armed", "injected") and not never_armed(record):
             for step in record["steps"]:
                 if step.get("claim"):
                     held.setdefault(step["claim"], record["id"])

@@ -176,6 +176,19 @@ def close(record):
         _sweeper.remove()
 
 
+def forget_never_armed():
+    """Close the records of faults that came to nothing: nobody else ever would before the next boot."""
+    for record in filter(_journal.never_armed, _journal.open_records()):
+        with _journal.locked_for_undo(record["id"]), _journal.locked():
+            record = _journal.load_open(record["id"])
+            if record is not None and _journal.never_armed(record):
+                record.update(state="aborted", failure="Whoever was to inject it died before it was armed. Nothing was done.")
+                close(record)
+    if os.path.isdir(os.path.join(_journal.HOME, "open")):
+        with _journal.locked():
+            _journal.tidy()
+
+
 def _held(steps):
     """Whether the effect lasted until now; None when that cannot be told."""
     try:
@@ -204,6 +217,7 @@ def _lasted(record, asked):
 
 def undo_persistently(fault_id):
     """Undo, and try again while there is residue. The exit status of the stop hook."""
+    _wait_for_programs(fault_id)
     for pause in PAUSES + (0,):
         with _exec.within(_ATTEMPT):
             record = undo(fault_id, elsewhere=False, asked=False)
@@ -214,6 +228,15 @@ def undo_persistently(fault_id):
             return 1
         time.sleep(pause)
     return 1
+
+
+def _wait_for_programs(fault_id):
+    """Let what is still at work at an injection end first: who has started it may have been ended in the middle, and it would come after the undo."""
+    while _journal.being_injected(fault_id):
+        record = _journal.load_open(fault_id)
+        if record is None or _journal.clock() >= given_up(record):
+            return
+        time.sleep(_LOOK)
 
 
 def _waits(record):

@@ -69,7 +69,8 @@ def is_next():
 def remove():
     """Leave no sweeper behind."""
     there = os.path.exists(_UNIT)
-    for path in (_WANT, _UNIT):
+    # the last is what somebody has left who was killed while he wrote it
+    for path in (_WANT, _UNIT, _UNIT + ".new"):
         # who is not root has none, and leaves root's alone
         with contextlib.suppress(FileNotFoundError, PermissionError):
             os.unlink(path)

@@ -237,6 +237,42 @@ def test_an_undo_that_hangs_keeps_none_of_the_others_from_being_healed(stops):
     assert stops.record(hanging)["state"] == "undone"
 
 
+# a nft that waits, when it is to cut packets, for as long as it is told
+HELD_NFT = """#!/bin/sh
+if [ "$*" = "--file -" ] && [ -e /run/nft.hold ]; then
+    touch /run/nft.began
+    while [ -e /run/nft.hold ]; do sleep 0.1; done
+fi
+exec /usr/sbin/nft "$@"
+"""
+
+
+def test_the_unit_of_a_fault_that_is_stopped_while_its_timekeeper_fires_it(spare):
+    """What the timekeeper has started goes on without it; the undo comes after that, and not before."""
+    spare.sh(f"cat > /usr/local/sbin/nft <<'X'\n{HELD_NFT}X\nchmod +x /usr/local/sbin/nft; touch /run/nft.hold")
+    try:
+        known = spare.faults()
+        playing = spare.start("os_netiface", {"action": "disconnect", "interface": "eth0", "kind": "isolate", "duration": LONG})
+        wait_for(lambda: spare.sh("ls /run/nft.began", check=False))
+        (fault_id,) = spare.faults() - known
+        unit = f"faultline-{fault_id}"
+        timekeeper = int(spare.sh(f"systemctl show -p MainPID --value {unit}"))
+        spare.sh(f"systemctl stop --no-block {unit}")
+        wait_for(lambda: timekeeper not in spare.states([timekeeper]))
+        wait_for(lambda: spare.sh(f"systemctl show -p SubState --value {unit}") == "stop-post")
+        assert spare.record(fault_id)["state"] == "armed" and spare.record(fault_id)["undone_at"] is None
+        spare.sh("rm /run/nft.hold")
+        spare.wait_healed()
+        wait_for(lambda: not spare.sh("pgrep -f '[/]usr/local/sbin/nft'", check=False))
+        assert fault_id.replace("-", "_") not in spare.sh("/usr/sbin/nft list tables")
+        record = spare.record(fault_id)
+        assert record["residue"] == [] and record["state"] == "aborted"
+        wait_for(lambda: spare.sh(f"systemctl list-units --all --plain --no-legend '{unit}*'") == "")
+        kill(playing)
+    finally:
+        spare.sh("rm -f /run/nft.hold /run/nft.began /usr/local/sbin/nft")
+
+
 def test_without_systemd_a_process_that_goes_late_is_started_again(make_node):
     node = make_node("late", boots=False)
     service = slow(NEVER, stop_timeout=2)

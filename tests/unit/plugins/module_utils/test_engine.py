@@ -292,6 +292,53 @@ def test_a_record_that_cannot_be_read_keeps_none_of_the_others(host):
     assert info["open"] == [] and f"{lost}.json is not a record" in info["unreadable"][0] and "not known" in info["msg"]
 
 
+@needs_root
+@pytest.mark.parametrize("looks", ["heal", "the next fault"])
+def test_a_fault_that_came_to_nothing_keeps_nothing_down_and_is_closed(looks):
+    """Its injector died between the journal and the arming."""
+    record = _engine._record(Break(), 300)
+    record["steps"] = Break().steps(record["id"])
+    with _journal.injecting(record["id"]):
+        _journal.create(record)
+        assert not _journal.never_armed(record), "its injector is at work"
+    assert _journal.never_armed(record) and _journal.claimed_by_others("") == {}
+    if looks == "heal":
+        assert _care.undo(everything=True)["undone"] == []
+    else:
+        second = _engine.perform(Break(), duration=300)["fault"]["id"]
+        assert _runner.undo(second)["left_to"] == [] and not World.broken
+    assert _journal.open_records() == []
+    closed = _journal.load(record["id"])
+    assert closed["state"] == "aborted" and closed["failure"].startswith("Whoever was to inject it died before it was armed")
+
+
+@needs_root
+def test_what_a_killed_writer_has_left_in_the_journal_is_removed(host):
+    fault_id = _engine.perform(Alone(), duration=300)["fault"]["id"]
+    with subprocess.Popen(["true"]) as dead:
+        pass
+    lost, being_written = (host / "open" / f".alone-0000000{number}.json.{pid}" for number, pid in ((1, dead.pid), (2, os.getpid())))
+    lost.write_text("{", encoding="ascii")
+    being_written.write_text("{", encoding="ascii")
+    _runner.undo(fault_id)
+    assert not lost.exists() and being_written.exists()
+
+
+@needs_root
+def test_the_stop_hook_waits_for_what_is_still_at_work_at_the_injection(monkeypatch):
+    fault_id = _engine.perform(Alone(), duration=300)["fault"]["id"]
+    looks = []
+
+    def being_injected(asked):
+        looks.append(World.broken)
+        return len(looks) < 3
+
+    monkeypatch.setattr(_journal, "being_injected", being_injected)
+    monkeypatch.setattr(_runner, "_LOOK", 0)
+    assert _runner.undo_persistently(fault_id) == 0
+    assert looks == [True, True, True] and not World.broken
+
+
 def test_programs_that_come_too_late_have_a_little_time_left(monkeypatch):
     monkeypatch.setattr(_exec, "_CHANCE", 0.3)
     with _exec.within(0.1):
