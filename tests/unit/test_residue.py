@@ -34,6 +34,7 @@ address eth0    inet 10.71.0.11/16 scope global eth0
 route -4 default via 10.71.0.1 dev eth0
 route -4 172.17.0.0/16 dev docker0 proto kernel
 rule -4 0: from all lookup local
+socket tcp 127.0.0.1:11211
 neighbour -4 10.71.0.12 dev eth0 lladdr 02:42:0a:47:00:0c PERMANENT
 mount / /data rw - tmpfs tmpfs rw
 sysctl /proc/sys/kernel/panic:0

@@ -18,6 +18,7 @@ from lab_nodes import wait_for
     ("systemd-run -q --unit=faultline-work-deadbeef sleep 3000", "systemctl stop faultline-work-deadbeef",
      "unit node faultline-work-deadbeef.service active running"),
     ("systemctl stop memcached", "systemctl start memcached", "unit package memcached.service active running"),
+    ("systemctl stop memcached", "systemctl start memcached", "socket tcp 127.0.0.1:11211"),
     # the kernel gives a link without a queue a length with its first
     ("tc qdisc replace dev eth0 root handle 7fa1: tbf rate 1gbit burst 1m latency 1s",
      "tc qdisc del dev eth0 root; ip link set eth0 txqueuelen 0", "7fa1:"),
