@@ -351,7 +351,7 @@ class Terminate(ServiceFault):
                 hint="Something starts it again; find out what: a cluster manager, a timer?",
             )
         stay = [process for process in self.processes if process.alive]
-        self.done = "stopped" + (", %s still there: its own stop leaves them to themselves" % _words(stay) if stay else "")
+        self.done = "stopped" + (", %s still there, which its own stop does not end" % _words(stay) if stay else "")
         return {"gone": [process.as_dict() for process in self.processes + self.payload if process not in stay], "state": self.service.describe()}
 
 

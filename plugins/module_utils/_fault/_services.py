@@ -215,11 +215,14 @@ class SystemService(Service):
 
     def _found_outside(self):
         """What its units have started and do not run themselves."""
-        if self.grep:
-            return _proc.matching(self.grep)
+        return _proc.matching(self.grep) if self.grep else self._holders()
+
+    def _holders(self):
+        """Who listens on its ports, whoever runs them."""
         wanted = set(self.ports)
         found = [_proc.lookup(pid) for pid in _proc.every()] if wanted else []
-        return [process for process in found if process and wanted & {(s.protocol, s.port) for s in _proc.listening([process])}]
+        # systemd listens for others
+        return [process for process in found if process and process.pid != 1 and wanted & {(s.protocol, s.port) for s in _proc.listening([process])}]
 
     def hit_by(self, action):
         if self._outside and action == "crash_loop":
@@ -236,13 +239,22 @@ class SystemService(Service):
         if action in _ON_PROCESSES and self.grep and self._running():
             inside, outside = self._matching()
             if outside and not inside:
-                raise FaultlineError(
-                    "%s of %s is refused: what matches '%s' is %s, and %s runs other processes." % (
-                        action, self.name, self.grep, _words(map(_with_group, outside)), _words(unit.name for unit in self.units)),
-                    code="elsewhere", details={"service": self.name},
-                    hint="Nothing was touched. Name the unit that runs them as unit, or hit them by their pattern: driver process, the same grep. "
-                         "With processes=main the unit's own are hit.",
-                )
+                raise self._elsewhere(action, "matches '%s'" % self.grep, outside)
+        if action in _ON_PROCESSES and self.ports and self._running():
+            own = self._running()
+            # one that listens on other ports may be behind who has these
+            holders = [] if _proc.listening(own) or _proc.hidden(own) else self._holders()
+            if holders:
+                raise self._elsewhere(action, "listens on %s" % _words("%s %d" % port for port in self.ports), holders)
+
+    def _elsewhere(self, action, known, processes):
+        return FaultlineError(
+            "%s of %s is refused: what %s is %s, and %s runs other processes." % (
+                action, self.name, known, _with_units(processes), _words(unit.name for unit in self.units)),
+            code="elsewhere", details={"service": self.name},
+            hint="Nothing was touched. Name the unit that runs them as unit, or hit them by a pattern: driver process with grep. "
+                 "With processes=main the unit's own are hit.",
+        )
 
     def _refuse_watcher(self, action, unit, own):
         """Fail for a unit that only watches what serves."""
@@ -258,7 +270,7 @@ class SystemService(Service):
         if action in _OFF_PROCESSES:
             return
         raise FaultlineError(
-            "%s of %s is refused: %s only watches what serves, %s." % (action, self.name, unit.name, _words(map(_with_group, watched))),
+            "%s of %s is refused: %s only watches what serves, %s." % (action, self.name, unit.name, _with_units(watched)),
             code="watcher", details={"service": self.name, "unit": unit.name},
             hint="Nothing was touched. %s terminate and restart of %s are the unit's own and take it along; with processes=main the watcher itself "
                  "is hit." % ("Give %s as unit." % where if where else "Use os_container_fault with the name of the container.", self.name),
@@ -310,8 +322,8 @@ class SystemService(Service):
         found += self._wrong
         if self._outside:
             names = _words(unit.name for unit in self.units)
-            return found + ["%s has no process of its own: meant is what %s" % (
-                names, "matches '%s'" % self.grep if self.grep else "listens on %s" % _words("%s %d" % port for port in self.ports))]
+            known = "matches '%s'" % self.grep if self.grep else "listens on %s" % _words("%s %d" % port for port in self.ports)
+            return found + ["%s has no process of its own%s" % (names, ": meant is what %s" % known if self.grep or self.ports else "")]
         return found + self._disagreements()
 
     def _left_by_reason(self):
@@ -332,7 +344,7 @@ class SystemService(Service):
             if not inside:
                 found.append("no process of %s matches '%s'" % (names, self.grep))
             if outside:
-                found.append("'%s' matches %s as well, which %s does not run: not meant" % (self.grep, _words(map(_with_group, outside)), names))
+                found.append("'%s' matches %s as well, which %s does not run: not meant" % (self.grep, _with_units(outside), names))
         heard = {(s.protocol, s.port) for s in _proc.listening(running)}
         silent = [port for port in self.ports if tuple(port[:2]) not in heard]
         if silent and not _proc.hidden(running):
@@ -343,7 +355,11 @@ class SystemService(Service):
 
     def look_again(self):
         """Ask systemd for the units' present state."""
+        known = {unit.name: unit.control_group for unit in self.units}
         self.units = _systemd.show([unit.name for unit in self.units])
+        for unit in self.units:
+            # a unit has none while nothing runs in it, and the same one when it is back
+            unit.control_group = unit.control_group or known.get(unit.name, "")
 
     @property
     def up(self):
@@ -390,7 +406,7 @@ class SystemService(Service):
         if not units or self._outside:
             return None, "it is not known whether anything restarts it"
         each = [self._revival_of(unit, number) for unit in units]
-        worst = False if any(comes is False for comes, _words in each) else (None if any(comes is None for comes, _words in each) else True)
+        worst = False if any(comes is False for comes, _said in each) else (None if any(comes is None for comes, _said in each) else True)
         words = list(dict.fromkeys(said for comes, said in each if comes is worst))
         self.woken_by_connection = worst is None and any(name.endswith(".socket") for unit in units for name in unit.triggers)
         return worst, "; ".join(words)
@@ -458,12 +474,13 @@ def _end(processes):
         _proc.wait_until(lambda left=left: not any(process.alive for process in left), _LAST_WORDS)
 
 
-def _with_group(process):
-    """A process with what runs it, in words."""
-    if not isinstance(process, _proc.Process):
-        return process
-    group = _proc.control_group(process.pid).rpartition("/")[2]
-    return "%s in %s" % (process, group) if group else str(process)
+def _with_units(things):
+    """Processes with what runs them, in words; words stay as they are."""
+    groups = {}
+    for thing in things:
+        where = _proc.control_group(thing.pid).rpartition("/")[2] if isinstance(thing, _proc.Process) else ""
+        groups.setdefault(where, []).append(thing)
+    return " and ".join("%s in %s" % (_words(each), where) if where else _words(each) for where, each in groups.items())
 
 
 class ProcessService(Service):

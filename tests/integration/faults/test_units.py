@@ -107,6 +107,20 @@ def test_all_processes_of_a_unit_go_if_that_is_asked_for(units, agent, action):
     assert units.served(18191) != helper
 
 
+def test_a_worker_that_a_units_own_stop_leaves_is_told(units):
+    stay = "/usr/bin/python3 -c 'import time; time.sleep(4321)' /opt/fl-units/server.py"
+    units.make("fl-jobs", jobs_service=f"[Service]\nExecStart=/bin/sh -c \"{stay} & exec sleep 4321\"\nKillMode=process\n")
+    main = units.main("fl-jobs")
+    job = int(wait_for(lambda: units.node.sh(f"pgrep -P {main} -x python3", check=False)))
+    answer = units.node.fault("fl-jobs", "terminate", duration=2, wait=True)
+    assert pids(answer["targets"][0]["processes"]) == {main, job} and pids(answer["proof"]["gone"]) == {main}
+    assert f"python3[{job}] still there" in answer["msg"] and units.node.states([job])
+    main = units.main("fl-jobs")
+    job = int(wait_for(lambda: units.node.sh(f"pgrep -P {main} -x python3", check=False)))
+    killed = units.node.fault("fl-jobs", "kill")
+    assert pids(killed["proof"]["gone"]) == {main, job}
+
+
 def test_the_plan_tells_what_is_left_alone_and_what_starts_it_again(units, agent):
     main, workers, helper = agent
     answer = units.node.fault("fl-agent", "kill", "--check")
@@ -159,6 +173,9 @@ def test_what_the_pattern_finds_elsewhere_is_not_hit_by_its_unit(units):
     first, second = units.served(18193), units.served(18194)
     answer = units.node.refused("fl-one", "kill", grep="server.py alone 18194$")
     assert answer["failure"]["code"] == "elsewhere" and f"python3[{second}] in fl-two.service" in answer["msg"]
+    units.make("fl-three", three_service="[Service]\nExecStart=/bin/sleep infinity\n")
+    answer = units.node.refused("fl-three", "kill", port=["tcp", 18194])
+    assert answer["failure"]["code"] == "elsewhere" and f"what listens on tcp 18194 is python3[{second}] in fl-two.service" in answer["msg"]
     # where they agree in part, it is told
     answer = units.node.fault("fl-one", "freeze", grep="server.py alone", port=[["tcp", 35357]], duration=2, wait=True)
     assert pids(answer["proof"]["stopped"]) == {first}

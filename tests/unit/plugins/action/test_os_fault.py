@@ -104,6 +104,12 @@ def test_the_plan_is_the_result(play):
     }]
 
 
+def test_which_processes_are_meant_is_passed_on_to_the_module(play):
+    results = play([fault(MANY, seed="s", processes="all"), SAY]).results
+    (chosen,) = agreed(results)
+    assert results[chosen]["steps"][0]["args"]["processes"] == "all"
+
+
 @pytest.mark.parametrize("text, code, piece", [
     ("kil nova-api service", "sentence", "Did you mean kill?"),
     ("kill nova-apo service", "unknown_service", "Did you mean nova-api"),

@@ -88,3 +88,11 @@ def test_a_unit_that_systemd_no_longer_restarts_is_named():
     assert "given up on a.service, which" in service.given_up()
     service.units[0].state = "active"
     assert service.given_up() == ""
+
+
+def test_a_unit_that_was_seen_while_nothing_ran_in_it_is_found_when_it_is_back(monkeypatch):
+    monkeypatch.setattr(_systemd, "show", lambda names: [_systemd.Unit({"Id": "x.service", "ActiveState": "activating"})])
+    service = _services.SystemService("x", {})
+    service.units = [_systemd.Unit({"Id": "x.service", "ActiveState": "active", "ControlGroup": "/system.slice/x.service"})]
+    service.look_again()
+    assert service.units[0].control_group == "/system.slice/x.service"

@@ -57,7 +57,7 @@ def test_a_container(container, known, name, driver):
 
 def test_what_is_handed_over_is_what_containers_have_options_for():
     args = {"service": "nova-api", "action": "freeze", "duration": 5, "wait": True, "port": 1, "unit": ["a"], "grep": "b", "driver": "system_service",
-            "service_name": "c"}
+            "service_name": "c", "processes": "all"}
     assert handed_over(args, "4f53") == {"service": "nova-api", "action": "freeze", "duration": 5, "wait": True, "port": 1, "container": "4f53"}
 
 
