@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 
@@ -162,7 +163,7 @@ class SystemService(Service):
         self.asked = definition.get("processes")
         self.grep = definition.get("grep")
         self.ports = definition.get("port") or []
-        # names of units in the definition that systemd does not take, and why
+        # what in the definition is not what it should be, in words
         self._wrong = []
         # whether its units are up without a process of their own, so that it is known by pattern or port
         self._outside = False
@@ -189,9 +190,18 @@ class SystemService(Service):
             )
         if not self.units:
             raise self._missing("no unit " + " or ".join(_systemd.unit_name(unit) for unit in self.candidates))
+        self._check_pattern()
         self._outside = any(unit.active for unit in self.units) and not any(unit.processes() for unit in self.units)
         if self._outside:
             _hand_over(self)
+
+    def _check_pattern(self):
+        """Do without a pattern that is none: the units are known by their names."""
+        try:
+            re.compile(self.grep or "")
+        except re.error as exc:
+            self._wrong.append("grep '%s' is not a regular expression (%s), and was not looked for" % (self.grep, exc))
+            self.grep = None
 
     def processes(self):
         if self._outside:

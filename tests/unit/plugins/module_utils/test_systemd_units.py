@@ -66,6 +66,12 @@ def test_a_service_names_what_is_wrong_with_its_units(systemctl, monkeypatch):
     assert [unit.name for unit in found.units] == ["nova-compute.service"]
 
 
+def test_a_pattern_that_is_none_costs_a_unit_nothing_and_is_told(systemctl, monkeypatch):
+    monkeypatch.setattr(_systemd, "booted", lambda: True)
+    found = _services.service("nova-api", "system_service", {"unit": ["nova-api"], "grep": "*nova-api"})
+    assert found.grep is None and any("'*nova-api' is not a regular expression" in note for note in found.notes())
+
+
 @pytest.mark.parametrize(("properties", "number", "handled", "back"), [
     ({"Restart": "always", "RestartPreventExitStatus": "KILL"}, 9, False, False),
     ({"Restart": "always", "RestartPreventExitStatus": "1 SIGKILL"}, 9, False, False),
