@@ -233,6 +233,11 @@ residue:
   returned: always
   type: list
   elements: str
+notes:
+  description: What a person has to know of what is hit and what is not, in sentences; they are in RV(msg) as well.
+  returned: always
+  type: list
+  elements: str
 duration:
   description: The duration in seconds, or C(null).
   returned: always
