@@ -561,7 +561,10 @@ class Unplug(ServiceFault):
         return self._before + "; %s cut off" % _words(self._named())
 
     def plan(self):
-        return ["drop all packets %s %s%s" % (_PACKETS[door.way], door, self._whose(door)) for door in self.doors]
+        return [
+            "drop all packets %s %s%s; ask %s before and after" % (_PACKETS[door.way], door, self._whose(door), _words(door.endpoints))
+            for door in self.doors
+        ]
 
     def _whose(self, door):
         others = self.held_by.get("%s %d" % (door.protocol, door.port))

@@ -137,6 +137,8 @@ def test_udp_bound_to_one_address_is_cut_through_its_very_door(place):
     assert place.asked(*where) == "silent" and place.asked("udp", "127.0.0.1", 15555, patience=HANG) == "other"
     node.heal(cut)
     assert place.asked(*where, patience=HANG) == "pong" and not tables(node)
+    back = node.fault("doors-udp", "kill", wait=True)["proof"]["came_back"]
+    assert back["back"] is True and back["ports"] == ["udp 15555"] and back["answering_after"] >= back["listening_after"]
 
 
 def test_a_port_on_which_nobody_listens_is_refused_and_the_true_one_is_named(place):
@@ -229,6 +231,29 @@ def test_a_server_in_a_network_namespace_is_cut_and_proven_there_and_nowhere_els
     cut = node.fault("doors-there", "unplug", duration=2, wait=True)
     assert cut["undo"]["state"] == "undone" and cut["undo"]["held"] is True and not tables(node, inside)
     assert place.asked("tcp", "0.0.0.0", 18080, inside=inside, patience=HANG) == "there"
+
+
+def test_what_a_loop_starts_again_in_a_network_namespace_is_seen_and_cut_there(rooms):
+    node, inside = rooms.node, "ip netns exec doors"
+    node.sh("printf '#!/bin/sh\\nwhile :; do ip netns exec doors \"$@\"; sleep 0.5; done\\n' > /root/loop && chmod +x /root/loop")
+    options = {"driver": "process", "grep": "^/usr/bin/python3 /root/doors.py tcp 10.99.0.1 18086"}
+    try:
+        # an address that only the namespace has
+        node.sh("ip -n doors address add 10.99.0.1/32 dev lo")
+        rooms.serve("doors-loop", "tcp", "10.99.0.1", 18086, "loop", "/root/go", inside="/root/loop")
+        node.sh("touch /root/go")
+        wait_for(lambda: rooms.asked("tcp", "10.99.0.1", 18086, inside=inside) == "loop")
+        old = node.sh("pgrep -f '^/usr/bin/python3 /root/doors.py tcp 10.99.0.1 18086'")
+        back = node.fault("doors-loop", "kill", wait=True, **options)["proof"]["came_back"]
+        assert back["back"] is True and back["answering_after"] >= back["listening_after"] > 0 and str(back["processes"][0]["pid"]) != old
+        cut = node.fault("doors-loop", "unplug", duration=LONG, **options)
+        assert cut["proof"]["answers_before"] == {"10.99.0.1 18086, in doors": "answered"}
+        assert cut["proof"]["answers"] == {"10.99.0.1 18086, in doors": "no answer"} and not tables(node)
+        assert rooms.asked("tcp", "10.99.0.1", 18086, inside=inside) == "silent"
+        node.heal(cut)
+        assert rooms.asked("tcp", "10.99.0.1", 18086, inside=inside, patience=HANG) == "loop" and not tables(node, inside)
+    finally:
+        node.sh("systemctl stop doors-loop; ip -n doors address del 10.99.0.1/32 dev lo; rm -f /root/loop", check=False)
 
 
 def test_the_rules_in_a_namespace_that_is_gone_are_gone_with_it(rooms):

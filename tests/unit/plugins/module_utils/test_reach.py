@@ -20,7 +20,10 @@ from ansible_collections.faultline.openstack.plugins.module_utils._fault import 
     _nft,
     _proc,
     _reach,
+    _service_faults,
+    _services,
 )
+from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
 
 ME = _proc.lookup(os.getpid())
 OK = b"HTTP/1.0 200 OK\r\n\r\n"
@@ -231,3 +234,70 @@ def test_each_door_has_counters_of_its_own(monkeypatch):
     said = type("Finished", (), {"out": json.dumps({"nftables": [{"metainfo": {}}, {"table": {}}, *rules]})})
     monkeypatch.setattr(_nft, "run", lambda argv: said)
     assert _nft.dropped("faultline_x", doors) == [1, 2, 330, 440]
+
+
+class Mine(_services.Service):
+    """A service whose process is this one."""
+
+    def processes(self):
+        return [ME]
+
+
+@pytest.fixture
+def unplug(monkeypatch):
+    """unplug(ports): a fault of ours, resolved."""
+    monkeypatch.setattr(_nft, "require", lambda elsewhere: None)
+
+    def resolved(*ports):
+        fault = _service_faults.Unplug(Mine("app", {}), ports)
+        fault.resolve()
+        return fault
+
+    return resolved
+
+
+def test_a_port_on_which_nobody_listens_is_refused_and_those_of_the_service_are_named(unplug):
+    with bound() as server, bound() as gone:
+        port, free = server.getsockname()[1], gone.getsockname()[1]
+        gone.close()
+        with pytest.raises(FaultlineError, match=rf"nothing listens on tcp {free}, and app on .*tcp 127.0.0.1:{port}") as caught:
+            unplug(("tcp", port, "both"), ("tcp", free, "both"))
+        assert caught.value.code == "not_listening"
+        # what goes out from a port needs nobody who listens there
+        assert [str(door) for door in unplug(("tcp", free, "egress")).doors] == [f"tcp {free}"]
+
+
+def test_a_port_that_is_given_for_both_ways_apart_is_cut_once(unplug):
+    with bound() as server:
+        port = server.getsockname()[1]
+        fault = unplug(("tcp", port, "ingress"), ("tcp", port, "egress"))
+        assert [door.rule for door in fault.doors] == [("tcp", port, "both", "127.0.0.1")]
+        assert fault.plan() == [f"drop all packets to and from tcp 127.0.0.1:{port}; ask 127.0.0.1 {port} before and after"]
+        assert [step.get("namespace") for step in fault.steps("unplug-00000000")] == [None]
+
+
+def test_silence_where_nobody_answered_before_is_refused(unplug, monkeypatch):
+    with bound() as server:
+        port = server.getsockname()[1]
+        fault = unplug(("tcp", port, "both"))
+        monkeypatch.setattr(_service_faults._journal, "open_faults", lambda action, names: [])
+        fault.look_before({"id": "unplug-00000000"})
+        assert fault.answers_before == {f"127.0.0.1 {port}": "connected"}
+    # nobody listens there any more
+    with pytest.raises(FaultlineError, match=rf"tcp 127.0.0.1:{port} did not answer before either \(refused\)"):
+        fault.look_before({"id": "unplug-00000000"})
+
+
+@pytest.mark.parametrize(("serve", "silent"), [(replies, False), (hangs_up, False), (speaks, False), (says_nothing, True)])
+def test_a_freeze_is_proven_only_where_nobody_answers(serve, silent):
+    fault = _service_faults.Freeze(Mine("app", {}))
+    with Server(serve) as server:
+        watch = _service_faults.Answers(fault, [_doors.Door("tcp", "127.0.0.1", server.port)])
+        if silent:
+            # it has never answered, so that it does not proves nothing
+            assert watch.prove_silent() == {}
+            return
+        with pytest.raises(FaultlineError, match=f"it still answers at 127.0.0.1 {server.port}"):
+            watch.prove_silent()
+    # gone, as refused as it may be, is not answered
+    assert set(watch.prove_silent()["answers"].values()) == {"refused"}
