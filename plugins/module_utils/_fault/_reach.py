@@ -181,7 +181,10 @@ class _Conversation:
         if self.over:
             return
         if self.connected_at is None:
-            if not select.select([], [self.channel], [], 0)[1]:
+            # select() knows no descriptor above 1024
+            poll = select.poll()
+            poll.register(self.channel, select.POLLOUT)
+            if not poll.poll(0):
                 return
             code = self.channel.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code:
