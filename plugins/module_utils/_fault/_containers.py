@@ -252,11 +252,6 @@ def _namespace(kind, pid):
         return ""
 
 
-def on_host_network(process):
-    """Whether a process has this host's own network."""
-    return _namespace("net", process.pid) == _namespace("net", os.getpid())
-
-
 def frozen(process):
     """Whether the kernel's freezer holds a process; None where this host does not let us see its control group."""
     answers = []
