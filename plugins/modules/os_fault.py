@@ -282,15 +282,18 @@ plans:
       description: Hosts that were left out because nobody knows what runs there.
       type: list
       elements: str
+    unseen:
+      description: Those of them that answered but could not tell, with the reason.
+      type: dict
     left_alone:
       description: As RV(left_alone).
       type: list
       elements: dict
     undo:
-      description: What puts it back, in words.
+      description: What puts it back, in words; none with the reason where nothing can, and on which hosts, where they differ.
       type: str
     hosts:
-      description: For each chosen host the module and its arguments.
+      description: For each chosen host the module, its arguments, its undo in words, and lines that foretell what is hit.
       type: dict
 words:
   description: The plans in words; in check mode with all arguments.
