@@ -14,6 +14,9 @@ from . import _ended, _in_debug, _names
 from ._model import plain
 from ._run import fail, guarded_host, host_variables
 
+# what may leave a fault on its host
+_INJECT = ("os_service_fault", "os_container_fault", "os_node_fault", "os_netiface", "os_power", "os_command_fault", "os_fault", "ha_inject")
+
 
 class FaultAction(ActionBase):
     """perform() does the task; a FaultlineError of it becomes a failed result, in the shape of the modules'."""
@@ -26,16 +29,24 @@ class FaultAction(ActionBase):
         result = super().run(task_vars=task_vars)
         host = task_vars["inventory_hostname"]
         try:
-            return _ended.result(self.perform(result, task_vars), host)
+            return _ended.result(self.perform(result, task_vars), host, self._injects)
         except FaultlineError as exc:
             return self.failed(result, exc)
         except AnsibleConnectionFailure as exc:
-            raise AnsibleConnectionFailure(" ".join(filter(None, (exc.message, _ended.connection(exc.message, host))))) from None
+            hint = _ended.connection(exc.message, host) if self._injects else ""
+            if not hint:
+                raise
+            raise AnsibleConnectionFailure(f"{exc.message} {hint}") from None
         except AnsibleActionFail as exc:
             hint = _ended.option(exc.message)
             if not hint:
                 raise
-            return _ended.result({**result, "failed": True, "changed": False, "msg": exc.message}, host)
+            return _ended.result({**result, "failed": True, "changed": False, "msg": exc.message}, host, self._injects)
+
+    @property
+    def _injects(self):
+        """Whether the task may leave a fault on its host."""
+        return self._task.action.rpartition(".")[2] in _INJECT
 
     def perform(self, result, task_vars):
         """The result of the task, begun as `result`."""

@@ -29,12 +29,12 @@ def connection(message, host):
         f"Look by: ansible {host} -m faultline.openstack.os_fault_info -a closed=false; undo by: ansible-playbook faultline.openstack.heal -e targets={host}")
 
 
-def result(told, host):
-    """A module's failed result that is not in our shape, with what is the matter with the fault; others as they are."""
+def result(told, host, injects=True):
+    """A module's failed result that is not in our shape, with what is the matter with the fault; others as they are. injects: whether there may be one."""
     message = str(told.get("msg") or "")
     if not told.get("failed") or "failure" in told or told.get("unreachable"):
         return told
-    if _NO_RESULT.search(message):
+    if injects and _NO_RESULT.search(message):
         hint = connection(message, host)
         return {**told, "msg": f"{message.rstrip('.')}. {hint}", "failure": {"code": "no_result", "hint": hint, "details": {}}}
     hint = option(message)
