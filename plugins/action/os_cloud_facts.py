@@ -61,8 +61,11 @@ class ActionModule(ActionBase):
 
 def wanted(kind, asked, defined):
     """Name -> definition of what the task asks for: all that is known, names of it, or definitions of its own. defined: what the user has defined."""
+    # what is none is named by who looks
+    wrong = {name: definition for name, definition in defined.items() if not isinstance(definition, dict)}
+    defined = {name: definition for name, definition in defined.items() if name not in wrong}
     if asked is None:
-        return _names.sought(kind[:-1], defined)
+        return {**_names.sought(kind[:-1], defined), **wrong}
     if isinstance(asked, dict):
         for name, definition in asked.items():
             if not isinstance(definition, dict):

@@ -203,7 +203,21 @@ def _answers(look):
 # -- services and containers ------------------------------------------------------------------------------------------
 
 
+def _well_formed(look, kind, definitions):
+    """The definitions that are some; a unit that stands by itself is a list of one."""
+    found = {}
+    for name, definition in definitions.items():
+        if not isinstance(definition, dict):
+            look.miss(kind, name, "its definition is no dictionary, as {unit: [nova-api], grep: nova-api}")
+        elif isinstance(definition.get("unit"), str):
+            found[name] = dict(definition, unit=[definition["unit"]])
+        else:
+            found[name] = definition
+    return found
+
+
 def _services(look, definitions):
+    definitions = _well_formed(look, "services", definitions)
     wanted = [unit for definition in definitions.values() for unit in definition.get("unit") or []]
     units = _units(look, wanted)
     processes = _processes(look)
@@ -277,7 +291,7 @@ def _expression(pattern):
     """(the compiled regular expression or None, why it is none)."""
     try:
         return re.compile(pattern), ""
-    except re.error as exc:
+    except (re.error, TypeError) as exc:
         return None, str(exc)
 
 
@@ -338,6 +352,7 @@ def _all_containers(look):
 
 def _containers(look, definitions):
     """The containers that are on this host, by exact name."""
+    definitions = _well_formed(look, "containers", definitions)
     there = _all_containers(look) if definitions else {}
     found = {}
     for name, definition in definitions.items():

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..module_utils._fault._errors import FaultlineError
 from ..module_utils._fault._module import CONTAINER_DRIVERS, SERVICE_DRIVERS
 from ..module_utils._nearest import did_you_mean
@@ -32,7 +34,12 @@ def _definition_of(kind, word, host_vars, usual):
     name = _names.resolve(kind, word, configured, found)
     if name is None:
         return word, None
-    return name, next((layer[name] for layer in (found, configured, usual) if layer.get(name) is not None), None)
+    definition = next((layer[name] for layer in (found, configured, usual) if layer.get(name) is not None), None)
+    if definition is not None and not isinstance(definition, Mapping):
+        raise FaultlineError(
+            f"The definition of the {kind} {name} is no dictionary.", code="bad_definition",
+            hint=f"Write it as {{unit: [nova-api], grep: nova-api}} in faultline_{kind}s or faultline_{kind}_definitions. Nothing was touched.")
+    return name, definition
 
 
 def known_services(host_vars):

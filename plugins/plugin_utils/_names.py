@@ -12,6 +12,7 @@ nothing else. A word that may mean two things is an error that names both.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
 from ..module_utils._fault._errors import FaultlineError
 from . import _catalogue
@@ -142,7 +143,7 @@ def _entries(kind, name, definition):
 def _there(kind, definition):
     """What a definition says that the thing is called on its host."""
     found = []
-    for key in _BOOKS[kind][2]:
-        value = (definition or {}).get(key)
+    for key in _BOOKS[kind][2] if isinstance(definition, Mapping) else ():
+        value = definition.get(key)
         found += [unit(each) for each in (value if isinstance(value, list) else [value] if value else [])]
     return found

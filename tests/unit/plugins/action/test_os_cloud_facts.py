@@ -47,3 +47,8 @@ def test_what_is_not_known_is_refused(asked, code, said):
     with pytest.raises(FaultlineError) as caught:
         wanted("services", asked, {**KNOWN, "galera": {}})
     assert caught.value.code == code and said in caught.value.text
+
+
+def test_a_definition_that_is_none_is_left_to_who_looks():
+    found = wanted("services", None, {"good": {"unit": ["good"]}, "bad": "nova-api"})
+    assert found["bad"] == "nova-api" and found["good"] == {"unit": ["good"]} and "nova-api" in found

@@ -235,6 +235,12 @@ def test_a_systemctl_that_tells_nothing_makes_no_processes_of_services(programs)
     assert look.lacking == ["systemctl told nothing of the units: Failed to connect to bus: No such file"]
 
 
+def test_a_definition_that_is_none_costs_its_own_entry_only(programs):
+    look, found = services_of(programs, good={"unit": "good"}, bad="nova-api", odd={"driver": "process", "grep": 5})
+    assert found["good"]["unit"] == ["good"] and found.keys() == {"good"}
+    assert look.unseen["services"].keys() == {"bad", "odd"} and "its definition is no dictionary" in look.unseen["services"]["bad"]
+
+
 def test_processes_of_others_that_are_hidden_are_not_absent(monkeypatch):
     look = _probe.Look(HANG)
     look.hidden = "processes of other users are hidden here (hidepid)"

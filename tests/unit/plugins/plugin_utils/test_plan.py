@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
 from ansible_collections.faultline.openstack.plugins.plugin_utils import _plan
+from ansible_collections.faultline.openstack.plugins.plugin_utils._fill import fill
 from ansible_collections.faultline.openstack.plugins.plugin_utils._model import group_name
 from ansible_collections.faultline.openstack.plugins.plugin_utils._plan import Cloud, PlanError, plan
 from ansible_collections.faultline.openstack.plugins.plugin_utils._sentence import SentenceError, parse
@@ -323,6 +324,13 @@ def test_two_names_of_one_group_are_kept_apart(word, targets):
     """In a hand-written inventory: the group says of neither where it runs, the hosts do."""
     cloud = model({"service_web_api": COMPUTES}, cmp1={"faultline_services": {"web-api": {}}}, cmp2={"faultline_services": {"web_api": {}}})
     assert planned(f"kill {word} service", cloud).targets == targets
+
+
+def test_a_definition_that_is_none_is_named():
+    cloud = model(ctl1={"faultline_services": {"own-api": "own-api.service"}})
+    assert planned("kill own-api service on ctl1 node", cloud).targets == ["ctl1"]
+    with pytest.raises(FaultlineError, match="The definition of the service own-api is no dictionary."):
+        fill("faultline.openstack.os_service_fault", {"service": "own-api"}, cloud.definitions("ctl1"))
 
 
 def test_hosts_that_do_not_answer_are_an_error_when_named():
