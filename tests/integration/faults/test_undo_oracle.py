@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import subprocess
 import time
 
@@ -92,7 +93,7 @@ KINDS = {
         "service": "slow", "action": "terminate", "driver": "process", "grep": f"^python3 {SLOW}$",
         "start_cmd": f"setsid python3 {SLOW} </dev/null >/dev/null 2>&1 &"}),
     "disconnect": ("os_netiface", {"action": "disconnect", "interface": "oracle0"}),
-    "delay": ("os_netiface", {"action": "delay", "interface": "oracle0", "delay": 50}),
+    "rate": ("os_netiface", {"action": "rate", "interface": "oracle0", "rate": "10mbit"}),
     "fill_disk": ("os_node_fault", {"action": "fill_disk", "path": "/var/tmp", "size": "4M"}),
     "files": ("os_node_fault", {"action": "exhaust", "resource": "fds", "pattern": "^/usr/bin/memcached"}),
     "command": ("os_command_fault", {"name": "oracle", "down": "touch /run/oracle.down", "up": "rm -f /run/oracle.down"}),
@@ -115,8 +116,11 @@ def sniper(node, wanted, known):
     """Who ends the module of the next fault when that is as far as wanted; what it says."""
     argv = ["docker", "exec", node.container, "python3", "-c", _SNIPER, ",".join(MOMENTS), wanted, *known]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "ready\n"
-        yield process.stdout
+        try:
+            assert process.stdout.readline() == "ready\n"
+            yield process.stdout
+        finally:
+            process.kill()
 
 
 def more(node):
@@ -141,6 +145,8 @@ def test_nothing_is_left_whenever_the_controller_dies(prepared, kind, moment):
     known = node.faults()
     with sniper(node, moment, known) as said:
         playing = node.start(module, {**args, "duration": 3, "wait": True, "wait_timeout": HANG})
+        wait_for(lambda: select.select([said], [], [], 0.1)[0] or playing.poll() is not None)
+        assert select.select([said], [], [], 0)[0], "the module has ended before anybody could end it"
         # where the module was woken late, the fault is farther than wanted, and the test is of a later moment
         reached = said.readline().strip()
         kill(playing)
