@@ -83,7 +83,7 @@ options:
     description: Seconds within which a killed or restarted container is expected back
       (running, listening on the ports that it had, and answering where it answered before).
     type: float
-    default: 30
+    default: 60
 attributes:
   check_mode:
     support: full

@@ -116,7 +116,7 @@ options:
   recovery_timeout:
     description:
       - For V(reboot) and V(crash), how many seconds the node may take to answer again; 300 by default.
-      - For V(kill_process), how many seconds what was killed may take to come back, with O(wait); 30 by default.
+      - For V(kill_process), how many seconds what was killed may take to come back, with O(wait); 60 by default.
     type: float
 attributes:
   check_mode:

@@ -136,7 +136,7 @@ options:
         answered before).
       - Also where it is not known whether anything restarts it; not waited for where it is known that nothing does.
     type: float
-    default: 30
+    default: 60
 attributes:
   check_mode:
     support: full

@@ -30,6 +30,8 @@ TIMES = {
     "wait": {"type": "bool", "default": False},
     "wait_timeout": {"type": "float", "default": WAIT_TIMEOUT},
 }
+# seconds within which a service has to answer again as it did; MariaDB and Keystone take half of that on a busy host
+RECOVERY_TIMEOUT = 60
 # when a fault began to be injected, was injected, and was proven, in a record and in a result
 MOMENTS = ("injecting_at", "injected_at", "proven_at")
 # keys of a result that a failed task has as well
@@ -55,7 +57,7 @@ def service_arguments():
         "stop_timeout": {"type": "float"},
         "signal": {"type": "str", "default": "KILL", "choices": list(DEADLY)},
         **TIMES,
-        "recovery_timeout": {"type": "float", "default": 30},
+        "recovery_timeout": {"type": "float", "default": RECOVERY_TIMEOUT},
     }
 
 

@@ -206,7 +206,7 @@ def make(action, options):
         service = _services.service(pattern, "process", {"grep": pattern})
         if action == "freeze_process":
             return FreezeProcess(service)
-        return KillProcess(service, _module.signal_number(options["signal"]), recovery_timeout=options["recovery_timeout"] or 30)
+        return KillProcess(service, _module.signal_number(options["signal"]), recovery_timeout=options["recovery_timeout"] or _module.RECOVERY_TIMEOUT)
     if action == "exhaust":
         if options["resource"] is None:
             raise FaultlineError("exhaust needs resource: fds, inodes or pids.", code="missing_option", hint="Nothing was touched.")

@@ -10,7 +10,7 @@ import os
 import signal
 import time
 
-from . import _doors, _journal, _nft, _proc, _reach, _service_steps, _steps
+from . import _doors, _journal, _module, _nft, _proc, _reach, _service_steps, _steps
 from ._engine import Fault, undo_now
 from ._errors import FaultlineError
 
@@ -32,7 +32,7 @@ class ServiceFault(Fault):
 
     kind = "service"
 
-    def __init__(self, service, recovery_timeout=30):
+    def __init__(self, service, recovery_timeout=_module.RECOVERY_TIMEOUT):
         self.service = service
         self.subject = service.name
         self.names = service.names
@@ -767,7 +767,7 @@ class Plug(_Heal):
 ACTIONS = {fault.action: fault for fault in (Start, Terminate, Restart, Kill, Freeze, Unfreeze, Unplug, Plug)}
 
 
-def make(action, service, ports=(), number=signal.SIGKILL, recovery_timeout=30, actions=None, duration=None):
+def make(action, service, ports=(), number=signal.SIGKILL, recovery_timeout=_module.RECOVERY_TIMEOUT, actions=None, duration=None):
     """The fault of an action word on a service. actions: action word -> class, where they are not those of a service."""
     actions = actions or dict(ACTIONS, **service.faults)
     if action not in actions:
