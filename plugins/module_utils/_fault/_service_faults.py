@@ -124,11 +124,16 @@ class _Hit(ServiceFault):
 
     def resolve(self):
         super().resolve()
-        self.doors = _doors.of_processes(self.processes)
+        self.payload = self._payload()
+        self.doors = _doors.of_processes(self.processes + self.payload)
         self.ports = {(door.protocol, door.port) for door in self.doors if door.protocol == "tcp"}
         # systemd goes on to listen for a service that it starts when somebody asks
         self.kept = _doors.kept_by_systemd(self.processes)
         self.started = time.monotonic()
+
+    def _payload(self):
+        """What it only watches, and what has to serve again with it."""
+        return []
 
     def look_before(self, record):
         answers = _doors.ask(self.doors, _reach.ANSWER)
@@ -150,7 +155,8 @@ class _Hit(ServiceFault):
 
     def _back(self):
         new = [process for process in self.service.processes() if process not in self.processes]
-        sockets = _doors.served(_proc.listening(new))
+        watched = [process for process in self._payload() if process not in self.payload] if self.payload else []
+        sockets = _doors.served(_proc.listening(new + watched))
         heard = {(entry.protocol, entry.port) for entry in sockets}
         if not self.ports <= heard | self.kept:
             return False
@@ -199,7 +205,7 @@ class _Hit(ServiceFault):
             why = who
         elif not back and wait:
             self.service.look_again()
-            why = self.service.describe() + (self._not_answering(new) if new else "")
+            why = self.service.describe() + (self._not_answering(new + self._payload()) if new else "")
             # what it was known for does not hold any more
             who = (self.service.given_up() or who) if expected else who
             why += "; " + who if who else ""
@@ -266,11 +272,8 @@ class Restart(_Hit):
     def plan(self):
         return ["restart %s (%s)" % (self.subject, _words(self.processes) or "no process")]
 
-    def resolve(self):
-        super().resolve()
-        self.payload = self.service.payload()
-        # what it only watches has to serve again
-        self.ports |= {(s.protocol, s.port) for s in _proc.listening(self.payload) if s.protocol == "tcp"}
+    def _payload(self):
+        return self.service.payload()
 
     def inject(self, record):
         self.started = time.monotonic()
