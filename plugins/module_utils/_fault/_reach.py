@@ -36,6 +36,8 @@ SILENCE = 0.4
 ANSWER = 1.0
 # seconds after which a connection that is not answered is given up for another
 _HELD = 30.0
+# seconds that a look at an awaited port takes for an answer
+_MOMENT = 0.04
 # seconds before a port that has closed is asked again
 _AGAIN = 0.25
 # how much an answer says; what is not here is none
@@ -208,7 +210,7 @@ class _Conversation:
         except OSError:
             self._end("no answer" if self.endpoint.protocol == "udp" else "closed")
             return True
-        if said or self.endpoint.protocol == "udp":
+        if said or self.asked or self.endpoint.protocol == "udp":
             self.endpoint.manner = self.endpoint.manner or ("replies" if self.asked else "speaks")
         self._end("answered" if said or self.endpoint.protocol == "udp" else "closed")
         return True

@@ -99,7 +99,7 @@ def says_nothing(server, connection):
 
 
 @pytest.mark.parametrize(("serve", "answer", "manner"), [
-    (speaks, "answered", "speaks"), (replies, "answered", "replies"), (hangs_up, "closed", ""), (says_nothing, "connected", ""),
+    (speaks, "answered", "speaks"), (replies, "answered", "replies"), (hangs_up, "closed", "replies"), (says_nothing, "connected", ""),
 ])
 def test_an_answer_is_told_from_a_connection(serve, answer, manner):
     with Server(serve) as server:
