@@ -212,9 +212,11 @@ def plan(intent, cloud, among, seed, built=BUILT, skip_unmapped=False, spared=No
         try:
             return _Planner(intent, cloud, among, seed, unreachable, spared or {}, unseen).plan(built)
         except PlanError as exc:
-            if exc.code != "unmapped" or not skip_unmapped:
+            fresh = [host for host in exc.details.get("hosts", ()) if host not in unreachable]
+            # peers that nobody could look at are left out of no choice: the plan ends there
+            if exc.code != "unmapped" or not skip_unmapped or not fresh:
                 raise
-            unreachable += exc.details["hosts"]
+            unreachable += fresh
             unseen.update(exc.details.get("unseen", {}))
 
 

@@ -39,10 +39,6 @@ def refuse(module, args, lasts):
         raise FaultlineError(
             f"{service} cannot be restarted: its definition has neither restart_cmd nor start_cmd.", code="no_command",
             hint="Add one of them to the service in the configuration file. Nothing was touched.")
-    if action == "start" and not args.get("start_cmd"):
-        raise FaultlineError(
-            f"{service} cannot be started: its definition has no start_cmd.", code="no_command",
-            hint="Add it to the service in the configuration file. Nothing was touched.")
     if action in _OF_UNITS:
         raise FaultlineError(
             f"{action} of {service} needs a unit of systemd, which runs it; it is defined as a process.", code="no_systemd",

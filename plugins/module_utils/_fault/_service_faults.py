@@ -165,7 +165,8 @@ class _Hit(ServiceFault):
         if self.wanted and not self._answering(sockets):
             return False
         # systemd is asked last: it is the dearest of all
-        return bool(new) and self.ports <= heard and (self._seen_up or self.service.back(self.processes))
+        # of what had no process nobody knows one
+        return (bool(new) or not self.processes) and self.ports <= heard and (self._seen_up or self.service.back(self.processes))
 
     def _answering(self, sockets):
         """Whether all that was answered before is answered again, in the network namespaces where these sockets are."""
@@ -331,7 +332,8 @@ class Terminate(ServiceFault):
 
     def steps(self, fault_id):
         found = {}
-        for step in self._down_by_us() + (self.service.start_steps() if self.service.up else []):
+        # one that is about to be up has processes
+        for step in self._down_by_us() + (self.service.start_steps() if self.service.up or self.processes else []):
             found[step["claim"]] = step
         return list(found.values())
 
@@ -613,7 +615,9 @@ class Unplug(ServiceFault):
         loud = sorted(name for name, answer in answers.items() if answer != "no answer")
         dropped, shared = self.places.dropped(table), self._shared(record)
         # each door by its own rules, but for those that nobody here can ask
-        missed = [door for door, packets in dropped.items() if not packets and any(str(endpoint) in answers for endpoint in door.endpoints)]
+        # where one socket has all addresses and another one of them, the rule for that comes first
+        met = {str(endpoint) for door, packets in dropped.items() if packets for endpoint in door.endpoints}
+        missed = [door for door, packets in dropped.items() if not packets and any(str(each) in answers and str(each) not in met for each in door.endpoints)]
         if loud or not shared and (missed or not sum(dropped.values())):
             raise FaultlineError(
                 "unplug of %s is not proven: %s." % (

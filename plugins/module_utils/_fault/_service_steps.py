@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 
-from . import _namespaces, _nft, _proc, _steps, _systemd
+from . import _journal, _namespaces, _nft, _proc, _steps, _systemd
 from ._exec import command
 
 PROGRAM = (_namespaces, _nft, _proc, _systemd)
@@ -104,10 +104,10 @@ class DeleteTable:
 
 
 class Run:
-    """Run a command, and see that a process has come: {argv, grep, timeout, meant, told, by_signal, refused}.
+    """Run a command, and see that a process has come: {argv, grep, timeout, meant, told, boot, by_signal, refused}.
 
     timeout: seconds that the command may take; meant: the processes that were there before; told: when they were told to stop, in ticks of the
-    clock that processes are dated by, or None; by_signal: whether that was a SIGTERM of ours; refused: whether what was to stop them has failed.
+    clock that processes are dated by since boot, or None; by_signal: whether that was a SIGTERM of ours; refused: whether what was to stop them has failed.
     """
 
     type = "run"
@@ -116,7 +116,7 @@ class Run:
     def make(cls, argv, grep, claim, meant=(), timeout=_systemd.START_TIMEOUT, by_signal=False):
         return _steps.step(
             cls, "run: %s" % " ".join(argv), claim=claim, argv=argv, grep=grep, meant=[process.as_dict() for process in meant], timeout=timeout,
-            by_signal=by_signal, told=None, refused=False)
+            by_signal=by_signal, told=None, refused=False, boot=_journal.boot())
 
     @classmethod
     def told(cls, steps):
@@ -142,7 +142,7 @@ class Run:
             # who was told to stop may go at any moment, and only then is there something to start
             _proc.wait_until(lambda: not any(process.alive for process in leaving), _SETTLE, pause=0.1)
             leaving, new = cls._now(step)
-            if leaving and not new:
+            if leaving and not new and not cls._bystanders(step, leaving):
                 return cls._stays(step, leaving)
         if not new:
             launch(step["argv"], step.get("timeout", _systemd.START_TIMEOUT))
@@ -166,7 +166,8 @@ class Run:
     def _now(step):
         """(processes that are on their way out, processes that nobody has told to stop) of those that match."""
         found = _proc.matching(step["grep"])
-        if step.get("told") is None:
+        # after a boot nobody is left who was told
+        if step.get("told") is None or step.get("boot") != _journal.boot():
             return [], found
         meant = [_proc.Process.from_dict(each) for each in step["meant"]]
         # one that came before the order may be a child that a worker had made meanwhile; it has got the same signal
@@ -174,6 +175,12 @@ class Run:
         # what a process that leaves makes goes with it
         heirs = _proc.descendants(leaving)
         return [p for p in found if p in leaving or p in heirs], [p for p in found if p not in leaving and p not in heirs]
+
+    @staticmethod
+    def _bystanders(step, leaving):
+        """Whether who is still there only matches, as who reads a log: the command that stops the service has ended others, and these have stayed."""
+        meant = [_proc.Process.from_dict(each) for each in step["meant"]]
+        return not step["by_signal"] and not step["refused"] and all(each in meant for each in leaving) and not all(each.alive for each in meant)
 
     @staticmethod
     def _stays(step, leaving):

@@ -230,9 +230,10 @@ class SystemService(Service):
     def _holders(self):
         """Who listens on its ports, whoever runs them."""
         wanted = set(self.ports)
-        found = [_proc.lookup(pid) for pid in _proc.every()] if wanted else []
+        everybody = [process for process in map(_proc.lookup, _proc.every()) if process] if wanted else []
+        sockets = [entry for entry in _proc.listening(everybody) if (entry.protocol, entry.port) in wanted]
         # systemd listens for others
-        return [process for process in found if process and process.pid != 1 and wanted & {(s.protocol, s.port) for s in _proc.listening([process])}]
+        return sorted({process for entry in sockets for process in entry.holders if process.pid != 1}, key=lambda process: process.pid)
 
     def hit_by(self, action):
         if self._outside and action == "crash_loop":

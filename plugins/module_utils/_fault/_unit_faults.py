@@ -45,7 +45,7 @@ class _UnitFault(_service_faults.ServiceFault):
 
     def _starts(self):
         """Undo steps for all that goes down: what is up now, and what another fault of ours keeps down."""
-        found = {step["claim"]: step for step in self.service.start_steps()} if self.service.up else {}
+        found = {step["claim"]: step for step in self.service.start_steps()} if self.service.up or self.processes else {}
         for unit in self.units:
             claim = "down:" + unit.name
             if claim in self.ours:

@@ -73,6 +73,23 @@ def undone(step):
     return _service_steps.Run.undo(step), _service_steps.Run.residue(step)
 
 
+def test_after_a_boot_nobody_counts_as_told(world):
+    step = dict(stopped(world), boot="another")
+    world.processes.append(Process(7, 10))
+    assert undone(step) == ("", "") and world.starts == 0
+    world.processes.clear()
+    assert undone(step) == ("", "") and world.starts == 1
+
+
+def test_what_the_command_did_not_end_keeps_nothing_from_being_started_again(world):
+    service, bystander = Process(1, 10), Process(2, 20)
+    step = stopped(world, service, bystander)
+    world.processes.remove(service)
+    service.alive = False
+    step["meant"][0]["pid"] = 2 ** 22 + 1  # nobody has it
+    assert undone(step) == ("", "") and world.starts == 1
+
+
 def test_who_has_gone_is_started_again(world):
     step = stopped(world, Process(1, 10))
     world.processes.clear()

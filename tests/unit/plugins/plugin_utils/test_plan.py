@@ -306,6 +306,13 @@ def test_hosts_that_do_not_answer_are_left_out_and_told():
     assert list(_plan.describe({**made.as_dict(), "hosts": {}}))[-1] == "  leaves out ctl3, cmp2: no answer"
 
 
+def test_a_peer_that_nobody_could_look_at_ends_the_plan():
+    # it is left out of no choice, so it would be met again and again
+    with pytest.raises(PlanError, match="Nobody has looked yet which addresses ctl1 has."):
+        own = {"faultline_services": {"own-api": {"driver": "system_service", "port": [["tcp", 9999, "both"]]}}}
+        planned("unplug nova-api service egress to own-api service", model(ctl1=own, ctl2=own), skip_unmapped=True)
+
+
 def test_hosts_that_could_not_tell_are_looked_at_again_and_then_left_out_with_the_reason():
     unseen = {"faultline_services": {}, "faultline_unseen": {"services": {"own-api": "systemctl told nothing"}}}
     cloud = model(ctl3=unseen)

@@ -35,7 +35,6 @@ def test_the_undo_is_none_where_nothing_starts_it_again(module, args, undo):
 @pytest.mark.parametrize("args, lasts, code, piece", [
     (app("terminate", duration=30), True, "no_undo", "terminate of app has no undo, so a duration has no meaning for it: its definition has no start_cmd"),
     (app("restart"), False, "no_command", "neither restart_cmd nor start_cmd"),
-    (app("start"), False, "no_command", "no start_cmd"),
     (app("mask", start_cmd="x"), False, "no_systemd", "needs a unit of systemd"),
     (app("crash_loop", start_cmd="x"), True, "no_systemd", "needs a unit of systemd"),
 ])
