@@ -258,6 +258,42 @@ def test_a_socket_starts_its_service_with_the_next_connection(units):
     assert units.served(18196) not in (None, before)
 
 
+@pytest.mark.parametrize(("kind", "trigger", "says"), [
+    ("timer", "[Timer]\nOnUnitInactiveSec=1s\nAccuracySec=100ms\n", "fl-woken.timer starts it at its next time"),
+    # systemd looks at the path when the service has ended, and it is there
+    ("path", "[Path]\nPathExists=/opt/fl-units/server.py\n", "fl-woken.path starts it when its path changes"),
+])
+def test_a_timer_or_a_path_that_starts_a_service_is_named_and_kept_from_it(units, kind, trigger, says):
+    units.make("fl-woken.service", woken_service=f"[Service]\n{RUN} alone 18196\n", **{f"woken_{kind}": trigger})
+    units.node.sh(f"systemctl start fl-woken.{kind}")
+    before = units.served(18196)
+    killed = units.node.fault("fl-woken", "kill", wait=True)
+    came_back = killed["proof"]["came_back"]
+    assert pids(killed["proof"]["gone"]) == {before} and came_back["back"] is True and came_back["expected"] is None and came_back["restarted_by"] == says
+    assert units.served(18196) != before
+    down = units.node.fault("fl-woken", "terminate", duration=LONG)
+    assert not units.node.active(f"fl-woken.{kind}") and not units.node.active("fl-woken.service") and units.answers(18196) is None
+    units.node.heal(down)
+    assert units.served(18196) and units.node.active(f"fl-woken.{kind}")
+
+
+def test_a_mixed_unit_is_hit_whole_and_each_of_its_doors_is_silent(units):
+    # its own stop tells the main process only, and kills what is left: none of them stays
+    units.make("fl-mixed", mixed_service=f"[Service]\n{RUN} workers 18190 18191\nKillMode=mixed\nRestart=on-failure\nRestartSec=100ms\n")
+    helper, worker = units.served(18191), units.served(18190)
+    killed = units.node.fault("fl-mixed", "kill", wait=True)
+    assert {helper, worker} < pids(killed["proof"]["gone"]) and killed["targets"][0]["left_alone"] == [] and killed["notes"] == []
+    assert units.served(18191) != helper and units.served(18190) != worker
+    frozen = units.node.fault("fl-mixed", "freeze", duration=LONG)
+    assert units.answers(18190, 1) is None and units.answers(18191, 1) is None
+    units.node.heal(frozen)
+    helper = units.served(18191)
+    down = units.node.fault("fl-mixed", "terminate", duration=LONG)
+    assert helper in pids(down["proof"]["gone"]) and units.answers(18190) is None and units.answers(18191) is None
+    units.node.heal(down)
+    assert units.served(18190) and units.served(18191) != helper
+
+
 def test_a_unit_that_ran_into_its_start_limit_says_so(units):
     units.make("fl-one", one_service=f"[Unit]\nStartLimitBurst=1\nStartLimitIntervalSec=600\n[Service]\n{RUN} alone 18193\nRestart=always\nRestartSec=0\n")
     units.served(18193)
