@@ -22,6 +22,8 @@ description:
     C(faultline_power) and C(faultline_config_file)."
   - A group C(service_NAME) or C(container_NAME) exists when the hosts of that service or container are known, from the file
     or from discovery. Every character outside of letters, digits and underscore is written as an underscore.
+  - "Where a node did not answer, or could not tell, a group holds those of which it is known, and is named in the variable
+    C(faultline_partial_groups) of every host: no sentence takes it for all that run it."
 notes:
   - "A file without a C(plugin) key is not for Ansible's C(auto) plugin: name this plugin in the C([inventory]) section of
     C(ansible.cfg), C(enable_plugins = faultline.openstack.os_faults, host_list, script, auto, yaml, ini, toml)."
@@ -349,8 +351,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             told.update(_on_node(node.name, cloud, answers.get(node.name, {})))
             for name, value in told.items():
                 self.inventory.set_variable(node.name, name, value)
-        self._group(cloud, answers, path)
+        partial = self._group(cloud, answers, path)
         for node in cloud.nodes:
+            if partial:
+                self.inventory.set_variable(node.name, "faultline_partial_groups", partial)
             variables = self.inventory.get_host(node.name).get_vars()
             self._set_composite_vars(self.get_option("compose"), variables, node.name, strict)
             variables = self.inventory.get_host(node.name).get_vars()
@@ -366,7 +370,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return networks
 
     def _group(self, cloud, answers, path):
-        nodes = {node.name for node in cloud.nodes}
+        """Make the groups; the names of those that some node may belong to, which could not tell."""
+        nodes, partial = {node.name for node in cloud.nodes}, []
+        dead = sorted(name for name, answer in answers.items() if "error" in answer)
         for kind, things in (("service", cloud.services), ("container", cloud.containers)):
             members = {thing.name: list(thing.hosts) for thing in things.values() if thing.hosts is not None}
             for thing in cloud.in_containers.values() if kind == "service" else ():
@@ -376,12 +382,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 for found in answer.get("found", {}).get(f"{kind}s", {}):
                     if found not in told:
                         members.setdefault(found, []).append(name)
-            if answers:
+            unseen = {name for answer in answers.values() for name in answer.get("found", {}).get("unseen", {}).get(f"{kind}s", {})}
+            if answers and not dead:
                 # Looked for and found nowhere: known to be empty.
-                unseen = {name for answer in answers.values() for name in answer.get("found", {}).get("unseen", {}).get(f"{kind}s", {})}
                 for name in things:
                     if name not in unseen:
                         members.setdefault(name, [])
+            partial += [group_name(kind, name) for name in sorted(members) if name not in told and (dead or name in unseen)]
             for name in sorted(members):
                 if group_name(kind, name) in nodes:
                     raise FaultlineError(
@@ -390,11 +397,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 group = self.inventory.add_group(group_name(kind, name))
                 for host in sorted(members[name]):
                     self.inventory.add_child(group, host)
-        dead = sorted(name for name, answer in answers.items() if "error" in answer)
         if dead:
             group = self.inventory.add_group("unprobed")
             for host in dead:
                 self.inventory.add_child(group, host)
+        return partial
 
 
 def _is_plugin_file(data):
@@ -430,7 +437,8 @@ def _on_node(host, cloud, answer):
     found = answer.get("found")
     for kind, things, also in (("services", cloud.services, cloud.in_containers), ("containers", cloud.containers, {})):
         mapped = bool(things or also) and all(thing.hosts is not None for thing in things.values())
-        if not found and not mapped:
+        # of a node that did not answer all is not known, whatever the file says of it
+        if not found and (not mapped or "error" in answer):
             continue
         here = dict(found[kind]) if found else {}
         for name, thing in things.items():

@@ -28,6 +28,8 @@ MODULES = {
 }
 # What is done to nodes from within; the rest is done to them from outside.
 FROM_WITHIN = ("reboot", "oom", "crash")
+# of a host that nobody could look at
+_SILENT = "no answer"
 BUILT = frozenset(MODULES.values())
 
 
@@ -51,9 +53,9 @@ class Plan:
     candidates: list  # the hosts that could be chosen
     targets: list  # the hosts that are
     outside: list  # the hosts where it runs too, but which are not among those to choose from
-    unreachable: list  # the hosts that were left out because nobody could look at them
+    unreachable: list  # the hosts that were left out because it could not be seen what runs there
     module: str
-    unseen: dict = field(default_factory=dict)  # those of them that answered, but could not tell: host -> why
+    unseen: dict = field(default_factory=dict)  # why, of those of them where that is known: host -> why
     left_alone: list = field(default_factory=list)  # of those that could have been chosen: {host, why}
     args: dict = field(default_factory=dict)
     host_args: dict = field(default_factory=dict)  # host -> what only its step has
@@ -100,11 +102,8 @@ def describe(plan, detailed=False):
     yield f"  hits {', '.join(plan['chosen'])} (of {len(plan['candidates'])}; seed {plan['seed']}); undo: {plan['undo']}"
     if plan["outside"]:
         yield f"  never hits {', '.join(plan['outside'])}: outside of --limit"
-    silent = [host for host in plan["unreachable"] if host not in plan["unseen"]]
-    if silent:
-        yield f"  leaves out {', '.join(silent)}: no answer"
-    for host, why in plan["unseen"].items():
-        yield f"  leaves out {host}, where it could not be looked for: {why}"
+    for line in left_out_words(left_out(plan)):
+        yield f"  {line}"
     for each in plan["left_alone"]:
         yield f"  {spared_words(each)}"
     for host, step in plan["hosts"].items() if detailed else ():
@@ -112,6 +111,21 @@ def describe(plan, detailed=False):
         yield f"  {host}: {step['module']} {' '.join(f'{name}={value}' for name, value in said.items())}"
         for line in step.get("foretold") or ():
             yield f"    {line}"
+
+
+def left_out(plan):
+    """{host: why}, of what as_dict() gives: the hosts that no choice was made among because it could not be seen what runs there."""
+    return {host: (plan.get("unseen") or {}).get(host) or _SILENT for host in plan.get("unreachable") or []}
+
+
+def left_out_words(left):
+    """Lines for a person, of what left_out() gives."""
+    silent = [host for host, why in left.items() if why == _SILENT]
+    if silent:
+        yield f"leaves out {', '.join(silent)}: {_SILENT}"
+    for host, why in left.items():
+        if why != _SILENT:
+            yield f"leaves out {host}, where it could not be looked for: {why}"
 
 
 def spared_words(each):
@@ -179,8 +193,8 @@ class Cloud:
     def runs(self, kind, name, hosts):
         """(the hosts that run it, those of `hosts` of which nobody knows)."""
         group = group_name(kind, name)
-        # a group that two names share says of neither where it runs
-        if group in self.groups and not self.sharing(kind, name):
+        # a group that two names share says of neither where it runs, nor does one that was made though some hosts could not tell
+        if group in self.groups and not self.sharing(kind, name) and not self.partial(group):
             return list(self.groups[group]), []
         known = {host: self.var(host, f"faultline_{kind}s") for host in hosts}
         # a look may have been unable to tell
@@ -191,9 +205,19 @@ class Cloud:
         """The other names of this cloud that become the same group."""
         return [each for each in self.names(kind) if each != name and group_name(kind, each) == group_name(kind, name)]
 
+    def partial(self, group):
+        """Whether a group holds only those hosts of which it could be seen that they belong to it."""
+        return any(group in (self.var(host, "faultline_partial_groups") or ()) for host in self.groups["all"])
+
     def unseen(self, host, kind, name):
         """Why it could not be looked for there, or ''."""
-        return ((self.var(host, "faultline_unseen") or {}).get(f"{kind}s") or {}).get(name) or ""
+        why = ((self.var(host, "faultline_unseen") or {}).get(f"{kind}s") or {}).get(name)
+        error = self.var(host, "faultline_probe_error") if self.var(host, f"faultline_{kind}s") is None else None
+        return why or (f"it could not be probed: {error}" if error else "")
+
+
+def _some(hosts):
+    return f"{', '.join(hosts[:5])}{', ...' if len(hosts) > 5 else ''}"
 
 
 def _management():
@@ -204,7 +228,7 @@ def _management():
 def plan(intent, cloud, among, seed, built=BUILT, skip_unmapped=False, spared=None):
     """The Plan of an intent, or PlanError. Only hosts of `among` are ever chosen.
 
-    skip_unmapped: somebody has looked; a host of which still nothing is known does not answer, and is left out.
+    skip_unmapped: somebody has looked; a host of which it is still not known is left out, of peers too, and the plan says so.
     spared: {host: why} of those to be left alone. A choice avoids them; where they are named, or all are meant, it is a PlanError in_debug.
     """
     unreachable, unseen = [], {}
@@ -212,11 +236,11 @@ def plan(intent, cloud, among, seed, built=BUILT, skip_unmapped=False, spared=No
         try:
             return _Planner(intent, cloud, among, seed, unreachable, spared or {}, unseen).plan(built)
         except PlanError as exc:
-            fresh = [host for host in exc.details.get("hosts", ()) if host not in unreachable]
-            # peers that nobody could look at are left out of no choice: the plan ends there
-            if exc.code != "unmapped" or not skip_unmapped or not fresh:
+            if exc.code != "unmapped" or not skip_unmapped:
                 raise
-            unreachable += fresh
+            # those left out are asked about no more, so there are ever fewer
+            unreachable += exc.details["hosts"]
+            unseen.update(dict.fromkeys((host for host in exc.details["hosts"] if host not in among), "it is outside of --limit, so nobody has looked"))
             unseen.update(exc.details.get("unseen", {}))
 
 
@@ -226,8 +250,7 @@ class _Planner:
         # those that a choice has avoided
         self.avoided = {}
         self.among = [host for host in dict.fromkeys(among) if host not in unreachable]
-        self.unreachable = [host for host in unreachable if host in among]
-        self.unseen = unseen
+        self.unreachable, self.unseen = list(unreachable), unseen
 
     def plan(self, built):
         intent = self.intent
@@ -251,7 +274,7 @@ class _Planner:
             targets=targets,
             outside=[host for host in outside if host not in self.among and host not in self.unreachable],
             unreachable=self.unreachable,
-            unseen={host: why for host, why in self.unseen.items() if host in self.unreachable},
+            unseen=dict(self.unseen),
             left_alone=[{"host": host, "why": why} for host, why in self.avoided.items()],
             module=module,
             args=args,
@@ -296,7 +319,7 @@ class _Planner:
             error = self.error(
                 f"Nobody has looked yet which addresses {unknown[0]} has.", self.intent.action, "unmapped",
                 hint="Run faultline.openstack.os_cloud_facts on these hosts first, or give their networks an address: "
-                f"{', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}.",
+                f"{_some(unknown)}.",
             )
             error.details["hosts"] = unknown
             raise error
@@ -308,11 +331,10 @@ class _Planner:
         label = f"{subject} {intent.direction} {'from' if intent.direction == 'ingress' else 'to'} {peer}"
         if intent.action == "plug":
             return {"action": "connect", "label": label}, {}
-        others, unknown = self.cloud.runs("service", peer, self.cloud.groups["all"])
-        if unknown and not others:
-            others, _everywhere = self.running("service", peer, self.cloud.groups["all"], intent.peer)
+        left = [host for host in self.cloud.groups["all"] if host not in self.unreachable]
+        others = [host for host in self.where("service", peer, left, intent.peer) if host in left]
         if not others:
-            raise self.error(f"There is no node that runs {peer}.", intent.peer, "empty")
+            raise self.error(f"There is no node that runs {peer}.", intent.peer, "empty", hint=self.who_is_left_out())
         self.addressed(others)
         args = {"action": "partition", "label": label, "direction": "in" if intent.direction == "ingress" else "out", "peers": others}
         if intent.duration is not None:
@@ -426,21 +448,27 @@ class _Planner:
             )
         return host
 
-    def running(self, kind, name, pool, word=None):
-        """(those of the pool that run it, all that do)."""
+    def where(self, kind, name, pool, word):
+        """All hosts that run it; PlanError unmapped, details hosts and unseen, where that is not known of some of the pool."""
         everywhere, unknown = self.cloud.runs(kind, name, pool)
-        word = word or (self.intent.subject if kind == self.intent.kind else self.intent.with_service)
-        if unknown:
-            error = self.error(
-                f"Nobody has looked yet where the {kind} {name} runs.",
-                word,
-                "unmapped",
-                hint="Run faultline.openstack.os_cloud_facts on these hosts first, or give them a group: "
-                f"{', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}.",
-            )
-            error.details["hosts"] = unknown
-            error.details["unseen"] = {host: why for host, why in ((host, self.cloud.unseen(host, kind, name)) for host in unknown) if why}
-            raise error
+        if not unknown:
+            return everywhere
+        unseen = {host: why for host, why in ((host, self.cloud.unseen(host, kind, name)) for host in unknown) if why}
+        unasked = [host for host in unknown if host not in unseen]
+        message, hint = f"Nobody has looked yet where the {kind} {name} runs.", ""
+        if unseen:
+            message = f"It could not be seen whether the {kind} {name} runs on {'; on '.join(f'{host}: {why}' for host, why in unseen.items())}."
+            message += f" Nobody has looked yet at {_some(unasked)}." if unasked else ""
+            hint = f"Look again by faultline.openstack.os_cloud_facts when that is mended, or leave out by except: {_some(list(unseen))}."
+        else:
+            hint = f"Run faultline.openstack.os_cloud_facts on these hosts first, or give them a group: {_some(unknown)}."
+        error = self.error(message, word, "unmapped", hint=hint)
+        error.details.update(hosts=unknown, unseen=unseen)
+        raise error
+
+    def running(self, kind, name, pool):
+        """(those of the pool that run it, all that do)."""
+        everywhere = self.where(kind, name, pool, self.intent.subject if kind == self.intent.kind else self.intent.with_service)
         missing = [host for host in pool if host not in everywhere]
         if missing and self.intent.selector.mode == "names":
             raise self.error(
@@ -464,9 +492,7 @@ class _Planner:
         except ValueError as exc:
             service = self.intent.with_service or (self.intent.subject if self.intent.kind in ("service", "container") else None)
             runs = f" that runs {service}" if service else ""
-            hint = f"Left out because they do not answer: {', '.join(self.unreachable)}." if self.unreachable else ""
-            if self.unseen:
-                hint = f"Left out: {', '.join(self.unreachable)}. {'; '.join(f'{host}: {why}' for host, why in self.unseen.items())}."
+            hint = self.who_is_left_out()
             if not pool:
                 narrowed = "It runs elsewhere: look at --limit, the play's hosts, and the words about nodes." if elsewhere else ""
                 hint = " ".join(filter(None, (hint, narrowed)))
@@ -475,6 +501,12 @@ class _Planner:
             raise self.error(
                 f"{selector.n} nodes are wanted, but {there}.", str(selector.n), "too_few", [f"at most {len(pool)}"], hint=hint
             ) from exc
+
+    def who_is_left_out(self):
+        """The hosts of which it could not be seen what runs there, as a sentence, or ''."""
+        if self.unseen:
+            return f"Left out: {', '.join(self.unreachable)}. {'; '.join(f'{host}: {why}' for host, why in self.unseen.items())}."
+        return f"Left out because they do not answer: {', '.join(self.unreachable)}." if self.unreachable else ""
 
     def choose_beside(self, spared, pool):
         """The chosen hosts of a pool of which some are to be left alone."""

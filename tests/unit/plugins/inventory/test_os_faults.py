@@ -261,13 +261,13 @@ def test_nobody_is_asked_unless_the_user_says_so(inventory, asked):
 
 def test_what_was_found_is_known(inventory, asked):
     found = inventory(DISCOVER + UNMAPPED, "a.yml")
-    assert groups(found) == {
-        "service_nova_api": ["ctl1"], "service_mysql": ["ctl1"], "container_nova_api": [], "unprobed": ["10.0.0.12"],
-    }
+    # a container that was found nowhere may be where nobody could look
+    assert groups(found) == {"service_nova_api": ["ctl1"], "service_mysql": ["ctl1"], "unprobed": ["10.0.0.12"]}
     alive, dead = variables(found, "ctl1"), variables(found, "10.0.0.12")
     assert alive["faultline_services"] == FOUND["services"] and alive["faultline_containers"] == {}
     assert alive["faultline_networks"] == FOUND["networks"] and alive["mac"] == "52:54:00:12:34:56"
     assert dead["faultline_probe_error"] == "no answer within 10 s" and "faultline_services" not in dead
+    assert alive["faultline_partial_groups"] == dead["faultline_partial_groups"] == ["service_mysql", "service_nova_api"]
     (question,) = asked
     assert question["spec"]["networks"] == {"storage": {"cidr": "10.1.0.0/24"}}
     assert {"nova-api", "mysql", "keystone"} <= set(question["spec"]["services"]) and question["forks"] == 50
@@ -281,6 +281,27 @@ def test_what_a_node_could_not_tell_is_told_and_makes_no_group(inventory, asked,
     assert groups(found) == {"container_nova_api": []}
     assert variables(found, "ctl1")["faultline_unseen"] == unseen
     assert "ctl1 could be probed in part only: systemctl told nothing" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_group_that_a_node_may_belong_to_which_could_not_tell_is_named(inventory, monkeypatch):
+    part = {**FOUND, "services": {}, "unseen": {"services": {"nova-api": "systemctl told nothing"}, "containers": {}}}
+    monkeypatch.setattr(_ssh, "probe_all", lambda *_args: {"ctl1": {"found": FOUND}, "10.0.0.12": {"found": part}})
+    found = inventory(DISCOVER + UNMAPPED, "a.yml")
+    assert groups(found) == {"service_nova_api": ["ctl1"], "service_mysql": ["ctl1"], "container_nova_api": []}
+    assert variables(found, "ctl1")["faultline_partial_groups"] == ["service_nova_api"]
+
+
+def test_a_full_look_leaves_no_partial_group(inventory, monkeypatch):
+    monkeypatch.setattr(_ssh, "probe_all", lambda *_args: {"ctl1": {"found": FOUND}, "10.0.0.12": {"found": FOUND}})
+    assert "faultline_partial_groups" not in variables(inventory(DISCOVER + UNMAPPED, "a.yml"), "ctl1")
+
+
+def test_a_node_that_did_not_answer_is_not_known_though_the_file_has_hosts_for_all(inventory, asked):
+    mapped = UNMAPPED.replace("grep: nova-api}}", "grep: nova-api}, hosts: [10.0.0.11, 10.0.0.12]}")
+    found = inventory(DISCOVER + mapped, "a.yml")
+    assert groups(found)["service_nova_api"] == ["10.0.0.12", "ctl1"]
+    assert variables(found, "ctl1")["faultline_partial_groups"] == ["service_mysql"], "what the file says is no look"
+    assert "faultline_services" not in variables(found, "10.0.0.12")
 
 
 def test_a_node_named_as_the_group_of_what_was_found(inventory, monkeypatch, capsys):

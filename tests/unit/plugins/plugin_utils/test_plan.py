@@ -306,24 +306,111 @@ def test_hosts_that_do_not_answer_are_left_out_and_told():
     assert list(_plan.describe({**made.as_dict(), "hosts": {}}))[-1] == "  leaves out ctl3, cmp2: no answer"
 
 
-def test_a_peer_that_nobody_could_look_at_ends_the_plan():
-    # it is left out of no choice, so it would be met again and again
-    with pytest.raises(PlanError, match="Nobody has looked yet which addresses ctl1 has."):
-        own = {"faultline_services": {"own-api": {"driver": "system_service", "port": [["tcp", 9999, "both"]]}}}
-        planned("unplug nova-api service egress to own-api service", model(ctl1=own, ctl2=own), skip_unmapped=True)
+OWN = {"driver": "system_service", "port": [["tcp", 9999]]}
+TO_OWN = "unplug nova-api service egress to own-api service"
+
+
+def with_peers(**more):
+    """nova-api by its group, own-api by the variables of cmp1 and cmp2; more: other variables of hosts."""
+    told = {host: {"faultline_services": {"own-api": OWN}, "faultline_host": {"fqdn": host}} for host in COMPUTES}
+    return model(**{host: {"faultline_services": {}, "faultline_service_definitions": {"own-api": OWN}} for host in CONTROLLERS}, **{**told, **more})
+
+
+@pytest.mark.parametrize("lost, reason", [
+    ({}, "no answer"),  # nobody knows what runs there
+    ({"faultline_services": {"own-api": OWN}}, "no answer"),  # nor by which addresses it is heard
+    ({"faultline_services": {}, "faultline_unseen": {"services": {"own-api": "systemctl told nothing"}}}, "systemctl told nothing"),
+    ({"faultline_probe_error": "timed out"}, "it could not be probed: timed out"),
+])
+def test_a_peer_that_nobody_could_look_at_is_no_peer_and_the_plan_says_so(lost, reason):
+    with pytest.raises(PlanError) as caught:
+        planned(TO_OWN, with_peers(cmp2=lost))
+    assert caught.value.code == "unmapped" and caught.value.details["hosts"] == ["cmp2"]
+    made = planned(TO_OWN, with_peers(cmp2=lost), skip_unmapped=True)
+    assert made.targets == CONTROLLERS and made.args["peers"] == ["cmp1"]
+    assert _plan.left_out(made.as_dict()) == {"cmp2": reason}
+
+
+def test_a_peer_outside_of_the_limit_that_nobody_could_look_at_is_named():
+    made = planned(TO_OWN, with_peers(cmp2={}), among=CONTROLLERS, skip_unmapped=True)
+    assert made.args["peers"] == ["cmp1"]
+    assert _plan.left_out(made.as_dict()) == {"cmp2": "it is outside of --limit, so nobody has looked"}
+
+
+def test_without_any_peer_that_could_be_looked_at_there_is_no_plan():
+    with pytest.raises(PlanError, match="There is no node that runs own-api.") as caught:
+        planned(TO_OWN, with_peers(cmp1={}, cmp2={}), skip_unmapped=True)
+    assert caught.value.hint == "Left out because they do not answer: cmp1, cmp2."
 
 
 def test_hosts_that_could_not_tell_are_looked_at_again_and_then_left_out_with_the_reason():
     unseen = {"faultline_services": {}, "faultline_unseen": {"services": {"own-api": "systemctl told nothing"}}}
     cloud = model(ctl3=unseen)
-    with pytest.raises(PlanError) as caught:
+    with pytest.raises(PlanError, match="It could not be seen whether the service own-api runs on ctl3: systemctl told nothing.") as caught:
         planned("kill own-api service", cloud)
-    assert caught.value.code == "unmapped" and caught.value.details["hosts"] == ["ctl3"]
+    assert caught.value.code == "unmapped" and caught.value.details["hosts"] == ["ctl3"] and "leave out by except: ctl3." in caught.value.hint
     made = planned("kill own-api service", cloud, skip_unmapped=True).as_dict()
     assert (made["chosen"], made["unreachable"], made["unseen"]) == (["ctl1", "ctl2"], ["ctl3"], {"ctl3": "systemctl told nothing"})
     assert list(_plan.describe({**made, "hosts": {}}))[-1] == "  leaves out ctl3, where it could not be looked for: systemctl told nothing"
     with pytest.raises(PlanError, match="could not be seen what runs on ctl3: systemctl told nothing"):
         planned("kill own-api service on ctl3 node", cloud, skip_unmapped=True)
+
+
+def test_who_could_not_tell_and_who_was_not_looked_at_are_both_named():
+    unseen = {"faultline_services": {}, "faultline_unseen": {"services": {"own-api": "systemctl told nothing"}}}
+    with pytest.raises(PlanError, match="runs on ctl3: systemctl told nothing. Nobody has looked yet at cmp2."):
+        planned("kill own-api service", model(ctl3=unseen, cmp2={}))
+
+
+UNSEEN = {"faultline_unseen": {"services": {"mysql": "systemctl told nothing"}}, "faultline_services": {}}
+
+
+def looked_at(lost, **more):
+    """A cloud as the inventory plugin gives it: mysql was found on ctl1 and ctl2, ctl3 could not tell."""
+    found = {host: {"faultline_services": {"mysql": {}} if host in ("ctl1", "ctl2") else {}, **more} for host in HOSTS}
+    groups = {"all": list(HOSTS), "ungrouped": [], "service_mysql": ["ctl1", "ctl2"]}
+    return Cloud(groups, {**found, "ctl3": {**lost, **more}})
+
+
+@pytest.mark.parametrize("lost, why", [(UNSEEN, "systemctl told nothing"), ({"faultline_probe_error": "timed out"}, "it could not be probed: timed out")])
+@pytest.mark.parametrize("text, targets", [
+    ("kill mysql service", ["ctl1", "ctl2"]),
+    ("kill mysql service on all nodes", ["ctl1", "ctl2"]),
+    ("kill mysql service on 100% of nodes", ["ctl1", "ctl2"]),
+    ("kill mysql service on 2 nodes", ["ctl1", "ctl2"]),
+    ("kill mysql service on 3 nodes", None),
+    ("reboot nodes except ctl1 with mysql", ["ctl2"]),
+    ("kill mysql service on ctl3 node", None),
+])
+def test_a_group_of_a_partial_look_is_no_full_one(text, targets, lost, why):
+    cloud = looked_at(lost, faultline_partial_groups=["service_mysql"])
+    with pytest.raises(PlanError) as caught:
+        planned(text, cloud)
+    details = caught.value.details
+    assert caught.value.code == "unmapped" and (details["hosts"], details["unseen"]) == (["ctl3"], {"ctl3": why})
+    if targets is None:
+        with pytest.raises(PlanError) as caught:
+            planned(text, cloud, skip_unmapped=True)
+        assert why in caught.value.text
+        return
+    made = planned(text, cloud, skip_unmapped=True)
+    assert made.targets == targets
+    assert list(_plan.left_out_words(_plan.left_out(made.as_dict()))) == [f"leaves out ctl3, where it could not be looked for: {why}"]
+
+
+def test_who_could_not_tell_does_not_matter_where_nobody_means_it():
+    cloud = looked_at(UNSEEN, faultline_partial_groups=["service_mysql"])
+    assert planned("kill mysql service on all nodes except ctl3", cloud).targets == ["ctl1", "ctl2"]
+    assert planned("kill mysql service on ctl1 node", cloud).targets == ["ctl1"]
+
+
+def test_who_could_tell_at_the_second_look_counts_though_the_group_is_of_the_first():
+    cloud = looked_at({"faultline_services": {"mysql": {}}, "faultline_probe_error": "timed out"}, faultline_partial_groups=["service_mysql"])
+    assert planned("kill mysql service", cloud).targets == CONTROLLERS
+
+
+def test_a_group_that_somebody_has_said_needs_no_looking():
+    assert planned("kill mysql service", looked_at(UNSEEN)).targets == ["ctl1", "ctl2"]
 
 
 @pytest.mark.parametrize("word, targets", [("web-api", ["cmp1"]), ("web_api", ["cmp2"])])
