@@ -52,13 +52,14 @@ class ActionModule(FaultAction):
                 no_hosts(task_vars, task_vars["groups"]), code="no_hosts", hint="Only a Cloud99 configuration brings hosts of its own. Nothing was done.")
         # only what is going to be done asks the cloud
         login = _left_alone.options(args, loaded.credentials, scenario["cloud"]) if args["dir"] else None
-        self.asked, self.left_alone = _left_alone.asker(login, scenario["health"]["timeout"]), []
+        self.asked, self.left_alone, self.left_out = _left_alone.asker(login, scenario["health"]["timeout"]), [], []
         steps, unmapped = self.steps(scenario, cloud, task_vars, seed, args["skip_unmapped"])
         told.update(unknown_hosts={}, unmapped=unmapped, credentials=loaded.credentials, private=loaded.private)
         if unmapped:
             return {**result, **told}
         plan = _schedule.schedule(scenario, steps, seed)
-        told.update(plan=plan, targets=_schedule.hosts_of(plan), words=[*words(scenario, plan), *(f"  {_plan.spared_words(each)}" for each in self.left_alone)])
+        left = [*map(_plan.spared_words, self.left_alone), *self.left_out]
+        told.update(plan=plan, targets=_schedule.hosts_of(plan), words=[*words(scenario, plan), *(f"  {each}" for each in left)])
         for host in told["targets"]:
             refuse_local(host, cloud.var(host, "ansible_connection"), cloud.var(host, "faultline_allow_local"))
         told["play_hosts"] = list(dict.fromkeys([*told["targets"], *_specs.hosts(scenario, plan)]))
@@ -80,12 +81,14 @@ class ActionModule(FaultAction):
                 unmapped.update(exc.details["hosts"])
         return steps, sorted(unmapped)
 
-    def _by_do(self, disruption, cloud, task_vars, seed, skip_unmapped):
-        intent = _sentence.parse(disruption["do"])
+    def _by_do(self, told, cloud, task_vars, seed, skip_unmapped):
+        intent = _sentence.parse(told["do"])
         # in a play on all:localhost one that the inventory does not have only stands for the controller
         among = [host for host in task_vars["ansible_play_hosts_all"] if host in task_vars["groups"]["all"]]
         plan = _in_debug.planned(intent, cloud, among, seed, self.asked, skip_unmapped=skip_unmapped)
-        self.left_alone += [{"disruption": f"d{seed.rpartition('/')[2]}", "injection": None, **each} for each in plan.left_alone]
+        disruption = f"d{seed.rpartition('/')[2]}"
+        self.left_alone += [{"disruption": disruption, "injection": None, **each} for each in plan.left_alone]
+        self.left_out += [f"{disruption} {words}" for words in _plan.left_out_words(_plan.left_out(plan.as_dict()))]
         hosts = {}
         for host in plan.targets:
             module, filled = fill(plan.module, plan.args_of(host), cloud.definitions(host))
@@ -126,7 +129,8 @@ class ActionModule(FaultAction):
         """Make the directory of the run, and have it guarded. source: the file that the hosts are known from, if no inventory is."""
         run_id = time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + "-" + scenario["name"]
         run = RunDirectory.create(
-            folder, run_id, name=scenario["name"], seed=seed, scenario=scenario, source=source, environment={}, left_alone=self.left_alone)
+            folder, run_id, name=scenario["name"], seed=seed, scenario=scenario, source=source, environment={}, left_alone=self.left_alone,
+            left_out=self.left_out)
         run.write("plan.json", plan)
         playbook = os.getppid()
         until = time.time() + plan["length"] + scenario["baseline"] + _GUARDED * 3600

@@ -59,8 +59,9 @@ class ActionModule(FaultAction):
         me, check = task_vars["inventory_hostname"], self._task.check_mode
         plan = args["plan"] or self.plan_of(args["do"], self.seed(args), args, task_vars, only=me)
         _plan.expect(plan, args["do"], me, task_vars["ansible_play_hosts_all"])
-        # the plan of a file may be older than that
-        told = {**{name: plan[name] for name in ("intent", "seed", "chosen")}, "left_alone": plan.get("left_alone") or []}
+        # the plan of a file may be older than these
+        told = {
+            **{name: plan[name] for name in ("intent", "seed", "chosen")}, "left_alone": plan.get("left_alone") or [], "left_out": _plan.left_out(plan)}
         if me not in plan["chosen"]:
             lost = [host for host in plan["chosen"] if host not in task_vars["ansible_play_hosts"]]
             warning = {"warnings": [f"{', '.join(lost)} should be hit, but left the play before."]} if lost else {}
@@ -72,7 +73,7 @@ class ActionModule(FaultAction):
         told["steps"] = [{"module": module, "args": {**plan["hosts"][me]["args"], **said}}]
         # a plan may be old
         self.guard(module, told["steps"][0]["args"], task_vars)
-        left = "".join(f"; {_plan.spared_words(each)}" for each in told["left_alone"])
+        left = "".join(f"; {words}" for words in [*map(_plan.spared_words, told["left_alone"]), *_plan.left_out_words(told["left_out"])])
         if check:
             word = plan["hosts"][me].get("undo") or plan["undo"]
             undo = {"state": "planned", "steps": [word]}

@@ -77,8 +77,8 @@ options:
     type: path
   skip_unmapped:
     description:
-      - What to do with hosts of which nobody knows what runs there, C(faultline_services) being undefined. By default this is an error, and
-        with O(plan_only) a list in RV(unmapped). If set, they do not answer, and are left out of the choice.
+      - What to do with hosts of which it is not known whether it runs there, C(faultline_services) being undefined, or the name being in C(faultline_unseen).
+        By default this is an error, and with O(plan_only) a list in RV(unmapped). If set, they are left out of the choice, and are in RV(left_out).
     type: bool
     default: false
   signal:
@@ -243,6 +243,12 @@ left_alone:
   elements: dict
   sample:
     - {host: net1, why: "router web is in debug: its NAT is looked into"}
+left_out:
+  description:
+    - Hosts that were left out of the choice because it could not be seen what runs there, with the reason. A sentence that names one of them is refused.
+  returned: when understood, without O(plan_only)
+  type: dict
+  sample: {ctl3: systemctl told nothing of the units}
 steps:
   description: The task that does the same without a sentence, its module and its arguments.
   returned: on a chosen host
@@ -279,11 +285,11 @@ plans:
       type: list
       elements: str
     unreachable:
-      description: Hosts that were left out because nobody knows what runs there.
+      description: Hosts that were left out because it could not be seen what runs there.
       type: list
       elements: str
     unseen:
-      description: Those of them that answered but could not tell, with the reason.
+      description: Why, of those of them that answered but could not tell, or that were not asked.
       type: dict
     left_alone:
       description: As RV(left_alone).

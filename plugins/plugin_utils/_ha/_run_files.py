@@ -231,6 +231,8 @@ def _read_head(run, place):
     run.left_alone = [
         {**{key: text(each.get(key)) for key in ("disruption", "host", "why")}, "injection": text(each.get("injection"), None)}
         for each in dictionaries(data.get("left_alone"))]
+    # what could not be seen when the run was planned
+    run.problems += texts(data.get("left_out"))
     for entry in dictionaries(data.get("phases")):
         start = number(entry.get("start"))
         if start is not None:

@@ -40,3 +40,16 @@ def test_what_nothing_could_start_again_is_refused(certify, disruption):
     assert code == 2 and "ctl1: terminate of app has no undo, so a duration has no meaning for it: its definition has no start_cmd" in said, said
     said, code = certify(disruption, {**APP, "start_cmd": "/bin/app"})
     assert code == 0 and "undone at +5 s" in said, said
+
+
+def test_who_was_left_out_is_told(tmp_path):
+    """A node that could not tell whether it runs the service is in no choice, which the plan says."""
+    hosts = {name: {"ansible_host": f"192.0.2.{number}", "ansible_ssh_timeout": 2, "faultline_services": {}} for number, name in enumerate(["ctl1", "ctl2"])}
+    hosts["ctl1"]["faultline_services"] = {"app": {**APP, "start_cmd": "/bin/app"}}
+    hosts["ctl2"]["faultline_unseen"] = {"services": {"app": "systemctl told nothing"}}
+    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
+    scenario = {"name": "test", "baseline": 0, "monitors": [], "disruptions": [{"do": "terminate app service", "down_time": 5}]}
+    done = run_ansible([
+        "ansible-playbook", "faultline.openstack.ha_test", "-i", str(tmp_path / "hosts.json"), "--check",
+        "-e", json.dumps({"ha_test_scenario": scenario, "ha_test_dir": str(tmp_path / "runs")})])
+    assert done.returncode == 0 and "d1 leaves out ctl2, where it could not be looked for: systemctl told nothing" in done.stdout, done.stdout

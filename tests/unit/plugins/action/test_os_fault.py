@@ -125,6 +125,19 @@ def test_refusals(play, text, code, piece):
         assert "^" in result["msg"].splitlines()[-1]
 
 
+def test_who_was_left_out_is_told_by_the_task_too(play, tmp_path):
+    """skip_unmapped goes on without those of which it is not known, and does not hide them."""
+    hosts = {host: {"faultline_services": {}} for host in HOSTS}
+    hosts["n1"]["faultline_services"] = {"own-api": {"driver": "process", "grep": "own"}}
+    hosts["n2"]["faultline_unseen"] = {"services": {"own-api": "systemctl told nothing"}}
+    (tmp_path / "more.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
+    results = play([fault("kill own-api service", skip_unmapped=True), SAY], "-i", str(tmp_path / "more.yml")).results
+    assert sorted(results) == HOSTS
+    for result in results.values():
+        assert (result["chosen"], result["left_out"]) == (["n1"], {"n2": "systemctl told nothing"})
+    assert results["n1"]["msg"].endswith("; leaves out n2, where it could not be looked for: systemctl told nothing.")
+
+
 def test_a_sentence_is_never_templated_again(play, tmp_path):
     text = f"kill {{{{ lookup('ansible.builtin.pipe', 'touch {tmp_path}/ran') }}}} service"
     (tmp_path / "sentence").write_text(text)

@@ -43,6 +43,12 @@ def test_the_generator_writes_the_same_bytes_again(tmp_path):
     assert all((first / file).read_bytes() == (second / file).read_bytes() for file in files)
 
 
+def test_who_was_left_out_of_the_plan_is_a_problem_of_the_run(simple):
+    head = json.loads((simple / "run.json").read_text())
+    (simple / "run.json").write_text(json.dumps({**head, "left_out": ["d1 leaves out ctl2: no answer"]}))
+    assert "d1 leaves out ctl2: no answer" in rendered(simple)["problems"]
+
+
 def test_a_whole_run_is_read(run_dir):
     run = _run_files.read(run_dir)
     assert (run.id, run.name, run.seed, run.state) == ("20261120-failover", "controller-failover", "lab-7", "finished")
