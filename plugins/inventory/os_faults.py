@@ -347,7 +347,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self.inventory.add_host(node.name)
             told = _login.connection_variables(node, _default_user(), self.get_option("host_key_checking"))
             told.update(shared)
-            told.update(_node_facts(node, answers.get(node.name, {}), networks))
+            told.update(_node_facts(node, cloud, answers.get(node.name, {}), networks))
             told.update(_on_node(node.name, cloud, answers.get(node.name, {})))
             for name, value in told.items():
                 self.inventory.set_variable(node.name, name, value)
@@ -377,10 +377,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             members = {thing.name: list(thing.hosts) for thing in things.values() if thing.hosts is not None}
             for thing in cloud.in_containers.values() if kind == "service" else ():
                 members[thing.name] = list(dict.fromkeys([*members.get(thing.name, []), *thing.hosts]))
-            told = set(members)
+            told, marked = set(members), _marked(cloud, kind)
             for name, answer in answers.items():
                 for found in answer.get("found", {}).get(f"{kind}s", {}):
-                    if found not in told:
+                    if found not in told or name in marked.get(found, {}):
                         members.setdefault(found, []).append(name)
             unseen = {name for answer in answers.values() for name in answer.get("found", {}).get("unseen", {}).get(f"{kind}s", {})}
             if answers and not dead:
@@ -388,7 +388,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 for name in things:
                     if name not in unseen:
                         members.setdefault(name, [])
-            partial += [group_name(kind, name) for name in sorted(members) if name not in told and (dead or name in unseen)]
+            partial += [
+                group_name(kind, name) for name in sorted(members)
+                if name not in told and (dead or name in unseen) or any(not _tells(answers.get(node, {}), kind, name) for node in marked.get(name, {}))]
             for name in sorted(members):
                 if group_name(kind, name) in nodes:
                     raise FaultlineError(
@@ -413,7 +415,18 @@ def _default_user():
     return str(C.DEFAULT_REMOTE_USER or getpass.getuser())
 
 
-def _node_facts(node, answer, networks):
+def _marked(cloud, kind):
+    """Name -> node -> why, of the nodes that could not tell when the file was written."""
+    things = [*cloud.services.values(), *cloud.in_containers.values()] if kind == "service" else cloud.containers.values()
+    return {thing.name: thing.unseen for thing in things if thing.unseen}
+
+
+def _tells(answer, kind, name):
+    """Whether a node could say whether it has something."""
+    return "found" in answer and name not in answer["found"].get("unseen", {}).get(f"{kind}s", {})
+
+
+def _node_facts(node, cloud, answer, networks):
     found = answer.get("found", {})
     facts = {
         "fqdn": node.fqdn or found.get("host", {}).get("fqdn") or "",
@@ -426,6 +439,10 @@ def _node_facts(node, answer, networks):
     if found:
         facts["faultline_host"] = found["host"]
         facts["faultline_unseen"] = found.get("unseen", {})
+    else:
+        unseen = {f"{kind}s": {name: nodes[node.name] for name, nodes in _marked(cloud, kind).items() if node.name in nodes} for kind in ("service", "container")}
+        if any(unseen.values()):
+            facts["faultline_unseen"] = unseen
     if "error" in answer:
         facts["faultline_probe_error"] = answer["error"]
     return facts
@@ -443,7 +460,9 @@ def _on_node(host, cloud, answer):
         here = dict(found[kind]) if found else {}
         for name, thing in things.items():
             if thing.hosts is not None and host not in thing.hosts:
-                here.pop(name, None)
+                # of a node that could not tell when the file was written it says nothing
+                if host not in thing.unseen:
+                    here.pop(name, None)
             elif thing.hosts is not None:
                 here.setdefault(name, dict(thing.definition))
         for name, thing in also.items():

@@ -243,6 +243,7 @@ _POWER = ListOf(
     ),
     "a list of power drivers",
 )
+_REASONS = MapOf(Text("the reason"), "a mapping of addresses of nodes", _ADDRESS)
 _EXTRA = Keys(
     {
         "known_hosts": _FILE,
@@ -250,6 +251,7 @@ _EXTRA = Keys(
         "units": MapOf(ListOf(_UNIT, "a list of units"), "a mapping of service names", _NAME),
         "ports": MapOf(_Port(), "a mapping of service names", _NAME),
         "in_containers": _CONTAINERS,
+        "partial": Keys({section: MapOf(_REASONS, "a mapping of names", _NAME) for section in ("services", "containers")}),
     },
 )
 FORM = {

@@ -15,6 +15,8 @@ from ..module_utils._fault._module import CONTAINER_DRIVERS
 from ._config_form import SECTIONS
 from ._model import group_name, plain
 
+_NOT_LOOKED = "nobody has looked"
+
 
 @dataclasses.dataclass
 class Seen:
@@ -37,6 +39,10 @@ class Seen:
         """What could not be looked for, name -> why."""
         return ((self.found or {}).get("faultline_unseen") or {}).get(f"{kind}s") or {}
 
+    def blind(self, kind, name):
+        """Why it is not known whether it is here, or ''."""
+        return self.unseen(kind).get(name, "") if self.found is not None else self.error or _NOT_LOOKED
+
     def in_containers(self):
         """The services that containers run here."""
         return {name: told for name, told in self.things("service").items() if told.get("driver") in CONTAINER_DRIVERS}
@@ -49,7 +55,7 @@ class Seen:
 def seen(name, variables, look):
     """A node from its host variables and the registered result of os_cloud_facts."""
     dead = bool(look.get("unreachable") or look.get("failed") or "ansible_facts" not in look)
-    error = str(look.get("msg") or "nobody has looked") if dead else ""
+    error = str(look.get("msg") or _NOT_LOOKED) if dead else ""
     return Seen(
         name=name,
         ip=str(variables.get("ansible_host") or name),
@@ -169,7 +175,7 @@ def config(nodes, source=None, name="os-faults.yaml", notes=None):
     written["cloud_management"] = {"driver": "universal"}
     written["node_discover"] = {"driver": "node_list", "args": [_node(node, nodes, cloud) for node in nodes]}
     units, ports = (dict((written.get("faultline") or {}).get(key) or {}) for key in ("units", "ports"))
-    in_containers = {name: _in_containers(name, nodes) for name in sorted({name for node in nodes for name in node.in_containers()})}
+    in_containers = _in_containers(nodes, cloud)
     for kind, section in (("service", "services"), ("container", "containers")):
         entries = written.get(section) or {}
         given, taken = set(entries), {group_name(kind, each): each for each in entries}
@@ -194,7 +200,10 @@ def config(nodes, source=None, name="os-faults.yaml", notes=None):
                     "all are under faultline.ports.")
         if entries or section == "services":
             written[section] = {thing: entries[thing] for thing in sorted(entries)}
-    extra = {**(written.pop("faultline", None) or {}), "networks": _networks(nodes, cloud), "units": units, "ports": ports, "in_containers": in_containers}
+    partial = _partial(nodes, cloud, {"service": [written["services"], in_containers], "container": [written.get("containers") or {}]}, notes)
+    extra = {
+        **(written.pop("faultline", None) or {}), "networks": _networks(nodes, cloud), "units": units, "ports": ports, "in_containers": in_containers,
+        "partial": partial}
     extra = {key: value for key, value in extra.items() if value}
     if extra:
         # Ours: os-faults passes over it.
@@ -236,12 +245,7 @@ def _entry(kind, name, given, nodes, cloud):
     """One service or container: as it was given, or as it was found; with its hosts."""
     on = [node for node in nodes if name in node.written(kind)]
     said = (cloud.services if kind == "service" else cloud.containers).get(name) if cloud and given else None
-    ips = []
-    for node in nodes:
-        kept = (node.found is None or name in node.unseen(kind)) and said is not None and node.name in (said.hosts or [])
-        # Nothing new is known of a node that does not answer, nor of what could not be looked for.
-        if node in on or kept:
-            ips.append(node.ip)
+    ips = _addresses(kind, name, nodes, on, said)
     if given:
         entry = {key: value for key, value in given.items() if key != "hosts"}
     else:
@@ -251,11 +255,47 @@ def _entry(kind, name, given, nodes, cloud):
     return entry
 
 
-def _in_containers(name, nodes):
-    """A service that runs in containers; os-faults has no driver for that, so it is not among the services of its file."""
-    on = [node for node in nodes if name in node.in_containers()]
-    first = on[0].things("service")[name]
-    return {"driver": first["driver"], "args": {"container_name": first["container_name"]}, "hosts": [node.ip for node in on]}
+def _addresses(kind, name, nodes, on, said):
+    """The nodes that have it: those it was found on, and those that could not tell of which it is said. on: the first; said: the Thing of the file, or None."""
+    told = said.hosts or [] if said else []
+    return [node.ip for node in nodes if node in on or node.blind(kind, name) and node.name in told]
+
+
+def _in_containers(nodes, cloud):
+    """Services that run in containers; os-faults has no driver for that, so they are not among the services of its file."""
+    said, entries = cloud.in_containers if cloud else {}, {}
+    for name in sorted({*said, *(name for node in nodes for name in node.in_containers())}):
+        on = [node for node in nodes if name in node.in_containers()]
+        ips = _addresses("service", name, nodes, on, said.get(name))
+        if ips:
+            first = on[0].things("service")[name] if on else said[name].definition
+            entries[name] = {"driver": first["driver"], "args": {"container_name": first["container_name"]}, "hosts": ips}
+    return entries
+
+
+def _partial(nodes, cloud, written, notes):
+    """Section -> name -> address of a node -> why it could not be seen whether it belongs to the hosts that are written, which nobody has said either.
+
+    written: kind -> lists of entries by name.
+    """
+    found, why_of = {}, {}
+    for kind, sections in written.items():
+        known = ([cloud.services, cloud.in_containers] if kind == "service" else [cloud.containers]) if cloud else []
+        for name in sorted({name for entries in sections for name, entry in entries.items() if entry.get("hosts")}):
+            hosts = {ip for entries in sections for ip in entries.get(name, {}).get("hosts") or []}
+            said = [things[name] for things in known if name in things]
+            before = {node: why for thing in said for node, why in thing.unseen.items()}
+            told = any(thing.hosts is not None for thing in said)
+            for node in nodes:
+                why = node.blind(kind, name)
+                if why and node.ip not in hosts and (not told or node.name in before):
+                    why = (before.get(node.name, why) if why == _NOT_LOOKED else why)[:200]
+                    found.setdefault(f"{kind}s", {}).setdefault(name, {})[node.ip] = why
+                    why_of.setdefault((node.name, why), {})[name] = None
+    notes += [
+        f"{node}: it could not be seen whether it has {', '.join(names)}: {why}. The file says so under faultline.partial."
+        for (node, why), names in why_of.items()]
+    return found
 
 
 def _found_entry(kind, name, definition):

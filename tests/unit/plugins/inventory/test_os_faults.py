@@ -304,6 +304,42 @@ def test_a_node_that_did_not_answer_is_not_known_though_the_file_has_hosts_for_a
     assert "faultline_services" not in variables(found, "10.0.0.12")
 
 
+MARKED = CLOUD + """
+faultline:
+  partial:
+    services: {nova-api: {10.0.0.12: timed out}}
+"""
+
+
+def test_what_a_partial_look_has_written_is_no_full_list(inventory):
+    found = inventory(MARKED)
+    assert groups(found)["service_nova_api"] == ["ctl1"]
+    assert variables(found, "ctl1")["faultline_partial_groups"] == variables(found, "10.0.0.12")["faultline_partial_groups"] == ["service_nova_api"]
+    assert variables(found, "10.0.0.12")["faultline_unseen"] == {"services": {"nova-api": "timed out"}, "containers": {}}
+    assert "faultline_unseen" not in variables(found, "ctl1")
+
+
+def test_a_mark_names_what_there_is(inventory, capsys):
+    with pytest.raises(SystemExit):
+        inventory(MARKED.replace("{nova-api: {10.0.0.12:", "{nova-apo: {10.0.0.19:"))
+    said = " ".join(capsys.readouterr().err.split())
+    assert "faultline.partial.services.nova-apo: found no such service" in said and "Did you mean nova-api?" in said and "found '10.0.0.19'" in said
+
+
+@pytest.mark.parametrize("answer, members, partial", [
+    ({"found": FOUND}, ["10.0.0.12", "ctl1"], None),
+    ({"found": {**FOUND, "services": {}}}, ["ctl1"], None),
+    ({"found": {**FOUND, "services": {}, "unseen": {"services": {"nova-api": "x"}, "containers": {}}}}, ["ctl1"], ["service_nova_api"]),
+    ({"error": "no route"}, ["ctl1"], ["service_mysql", "service_nova_api"]),
+])
+def test_a_mark_holds_until_the_node_can_tell(inventory, monkeypatch, answer, members, partial):
+    monkeypatch.setattr(_ssh, "probe_all", lambda *_args: {"ctl1": {"found": FOUND}, "10.0.0.12": answer})
+    found = inventory(DISCOVER + MARKED, "a.yml")
+    assert groups(found)["service_nova_api"] == members and variables(found, "ctl1").get("faultline_partial_groups") == partial
+    if members[0] != "ctl1":
+        assert "nova-api" in variables(found, "10.0.0.12")["faultline_services"]
+
+
 def test_a_node_named_as_the_group_of_what_was_found(inventory, monkeypatch, capsys):
     monkeypatch.setattr(_ssh, "probe_all", lambda *_args: {"service_mysql": {"found": FOUND}})
     inventory(DISCOVER + UNMAPPED.replace("fqdn: ctl1", "fqdn: service_mysql"), "a.yml")

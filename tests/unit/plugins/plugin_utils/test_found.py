@@ -76,7 +76,11 @@ def test_the_found_file_keeps_the_rest_and_is_valid():
     assert written["containers"] == {
         "nova_api": {"driver": "docker_container", "args": {"container_name": "nova_api"}, "hosts": ["10.0.0.1"]},
     }
-    assert written["faultline"] == {"networks": {"management": "10.0.0.0/24"}}
+    assert written["faultline"] == {
+        "networks": {"management": "10.0.0.0/24"},
+        "partial": {
+            "services": {"keystone": {"10.0.0.3": "no answer"}, "mysql": {"10.0.0.3": "no answer"}}, "containers": {"nova_api": {"10.0.0.3": "no answer"}}},
+    }
     cloud = _config.parse(yaml.safe_load(yaml.safe_dump(written)))
     assert cloud.services["mysql"].hosts == ["n1.example.org", "n2.example.org"]
 
@@ -191,6 +195,85 @@ def test_what_could_not_be_seen_is_a_gap_and_is_marked():
 def test_what_could_not_be_seen_stays_as_the_file_says_it():
     written = _found.config([node(1, {"app": PROCESS}), partly(2)], SOURCE)
     assert written["services"]["gone"]["hosts"] == ["10.0.0.2"] and written["services"]["app"]["hosts"] == ["10.0.0.1", "10.0.0.3"]
+
+
+CONTAINED = {"driver": "docker_container", "args": {"container_name": "nova_api"}, "hosts": ["10.0.0.1", "10.0.0.2", "10.0.0.3"]}
+INSIDE = {"driver": "docker_container", "container_name": "nova_api", "engine": "docker", "id": "a" * 64, "active": True, "pids": [7]}
+
+
+def could_not_tell(number, why="docker ps: no answer"):
+    each = node(number, lacking=[why])
+    each.found["faultline_unseen"] = {"services": {"nova-api": why}, "containers": {}}
+    return each
+
+
+@pytest.mark.parametrize("others", [
+    [could_not_tell(2), node(3, error="timed out")], [node(2, error="timed out"), could_not_tell(3)], [could_not_tell(2)], [],
+], ids=["unseen and dead", "dead and unseen", "unseen and not asked", "not asked"])
+def test_a_service_in_containers_stays_where_nobody_could_see_it(others):
+    source = {**SOURCE, "faultline": {"in_containers": {"nova-api": CONTAINED}}}
+    for found, hosts in (({"nova-api": INSIDE}, CONTAINED["hosts"]), ({}, CONTAINED["hosts"][1:])):
+        written = _found.config([node(1, found), *others], source)
+        assert written["faultline"]["in_containers"] == {"nova-api": {**CONTAINED, "hosts": hosts}}
+        assert "partial" not in written["faultline"] or "nova-api" not in written["faultline"]["partial"]["services"], "the file said it before"
+
+
+def test_where_a_service_in_containers_is_no_more_it_goes():
+    written = _found.config([node(1), node(2), node(3)], {**SOURCE, "faultline": {"in_containers": {"nova-api": CONTAINED}}})
+    assert "in_containers" not in written["faultline"]
+
+
+def test_the_file_and_the_notes_say_which_nodes_could_not_tell():
+    notes = []
+    nodes = [
+        node(1, {"mysql": UNIT, "nova-api": INSIDE}, {"nova_api": {"container_name": "nova_api"}}), partly(2, services={}), node(3, error="timed out")]
+    nodes[1].found["faultline_unseen"]["services"]["mysql"] = "systemctl told nothing"
+    written = _found.config(nodes, SOURCE, notes=notes)
+    assert written["services"]["mysql"]["hosts"] == ["10.0.0.1"]
+    # what the file said of app and gone before, stays said
+    assert written["faultline"]["partial"] == {
+        "services": {"mysql": {"10.0.0.2": "systemctl told nothing", "10.0.0.3": "timed out"}, "nova-api": {"10.0.0.3": "timed out"}},
+        "containers": {"nova_api": {"10.0.0.3": "timed out"}},
+    }
+    assert notes == [
+        "10.0.0.2: it could not be seen whether it has mysql: systemctl told nothing. The file says so under faultline.partial.",
+        "10.0.0.3: it could not be seen whether it has mysql, nova-api, nova_api: timed out. The file says so under faultline.partial.",
+    ]
+    again = _config.parse(yaml.safe_load(yaml.safe_dump(written)))
+    assert again.services["mysql"].unseen == {"n2.example.org": "systemctl told nothing", "10.0.0.3": "timed out"}
+    assert again.services["gone"].unseen == {} and again.containers["nova_api"].unseen == {"10.0.0.3": "timed out"}
+    assert again.in_containers["nova-api"].unseen == {"10.0.0.3": "timed out"}
+
+
+def named(number, services=None, error=""):
+    return node(number, services, error=error, fqdn=f"n{number}.example.org", name=f"n{number}.example.org")
+
+
+def test_a_mark_stays_until_the_node_can_tell():
+    first = _found.config([named(1, {"mysql": UNIT}), named(2, error="timed out")])
+    assert first["faultline"]["partial"] == {"services": {"mysql": {"10.0.0.2": "timed out"}}}
+    assert _found.config([named(1, {"mysql": UNIT}), named(2, error="timed out")], first)["faultline"]["partial"] == first["faultline"]["partial"]
+    # one that is not asked again keeps its reason
+    assert _found.config([named(1, {"mysql": UNIT})], first)["faultline"]["partial"] == first["faultline"]["partial"]
+    for services, hosts in (({"mysql": UNIT}, ["10.0.0.1", "10.0.0.2"]), ({}, ["10.0.0.1"])):
+        then = _found.config([named(1, {"mysql": UNIT}), named(2, services)], first)
+        assert "partial" not in then["faultline"] and then["services"]["mysql"]["hosts"] == hosts
+
+
+def test_who_is_said_to_run_it_and_could_not_tell_is_no_gap_in_what_is_known():
+    source = {**SOURCE, "services": {"gone": {**SOURCE["services"]["gone"], "hosts": ["10.0.0.2"]}}}
+    assert "partial" not in (_found.config([node(1), partly(2), node(3)], source).get("faultline") or {})
+
+
+def test_a_service_without_hosts_is_marked_only_where_it_has_some():
+    """Without hosts a file says of nobody that he does not run it."""
+    entry = {"driver": "system_service", "args": {"service_name": "gone", "grep": "gone"}}
+    source = {**SOURCE, "services": {"gone": entry}}
+    written = _found.config([node(1), partly(2), node(3)], source)
+    assert written["services"]["gone"] == entry and "partial" not in written["faultline"]
+    written = _found.config([node(1, {"gone": {"driver": "process", "grep": "gone"}}), partly(2), node(3)], source)
+    assert written["services"]["gone"]["hosts"] == ["10.0.0.1"]
+    assert written["faultline"]["partial"] == {"services": {"gone": {"10.0.0.2": "systemctl told nothing"}}}
 
 
 DEFINED = {"service": {"app", "gone"}, "container": set()}
