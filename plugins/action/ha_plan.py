@@ -17,7 +17,6 @@ from ..plugin_utils._action import FaultAction
 from ..plugin_utils._fill import fill
 from ..plugin_utils._ha import _again, _guard, _left_alone, _scenario, _schedule, _specs
 from ..plugin_utils._ha._run_dir import RunDirectory
-from ..plugin_utils._no_hosts import no_hosts
 from ..plugin_utils._run import refuse_local
 
 _COMMAND = "faultline.openstack.os_command_fault"
@@ -47,9 +46,6 @@ class ActionModule(FaultAction):
         if loaded.inventory is not None and not set(loaded.inventory["all"]["hosts"]) <= set(task_vars["groups"]["all"]):
             # the file brings hosts of its own, which have to be made known first
             return {**result, **told, "unknown_hosts": loaded.inventory["all"]["hosts"], "unmapped": [], "credentials": loaded.credentials}
-        if not task_vars["groups"]["all"]:
-            raise FaultlineError(
-                no_hosts(task_vars, task_vars["groups"]), code="no_hosts", hint="Only a Cloud99 configuration brings hosts of its own. Nothing was done.")
         # only what is going to be done asks the cloud
         login = _left_alone.options(args, loaded.credentials, scenario["cloud"]) if args["dir"] else None
         self.asked, self.left_alone, self.left_out = _left_alone.asker(login, scenario["health"]["timeout"]), [], []

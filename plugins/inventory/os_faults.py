@@ -440,7 +440,8 @@ def _node_facts(node, cloud, answer, networks):
         facts["faultline_host"] = found["host"]
         facts["faultline_unseen"] = found.get("unseen", {})
     else:
-        unseen = {f"{kind}s": {name: nodes[node.name] for name, nodes in _marked(cloud, kind).items() if node.name in nodes} for kind in ("service", "container")}
+        unseen = {
+            f"{kind}s": {name: nodes[node.name] for name, nodes in _marked(cloud, kind).items() if node.name in nodes} for kind in ("service", "container")}
         if any(unseen.values()):
             facts["faultline_unseen"] = unseen
     if "error" in answer:

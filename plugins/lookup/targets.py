@@ -23,7 +23,8 @@ options:
     required: true
   controller:
     description:
-      - Whether the play is one of the controller. Then no inventory is needed, and only a C(--limit) without V(localhost) is an error.
+      - Whether the play is one of the controller. Then no inventory is needed, and a C(--limit) without V(localhost) is an error.
+      - With a pattern of other hosts, too, as V(all:localhost), any of them will do, and an inventory that was named but not read is an error.
     type: bool
     default: false
 """
@@ -47,7 +48,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.plugins.lookup import LookupBase
 
 from ..module_utils._nearest import did_you_mean
-from ..plugin_utils._no_hosts import no_hosts
+from ..plugin_utils._no_hosts import mistaken, no_hosts
 
 
 class LookupModule(LookupBase):
@@ -61,6 +62,9 @@ class LookupModule(LookupBase):
         for pattern in terms:
             manager, limit = _manager(self._loader, groups), variables.get("ansible_limit")
             if self.get_option("controller"):
+                why = mistaken(variables, groups) if pattern != "localhost" and not manager.get_hosts("all") else ""
+                if why:
+                    raise AnsibleLookupError(f"{why} Nothing was done.")
                 manager.subset(limit)
                 if not manager.get_hosts(pattern):
                     raise AnsibleLookupError(

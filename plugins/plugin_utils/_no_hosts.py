@@ -9,16 +9,19 @@ from __future__ import annotations
 import os
 
 
+NO_INVENTORY = "Name one with -i, as in: -i os-faults.yaml"
+
+
 def no_hosts(variables, groups):
     """The sentence for an inventory without hosts. variables: a task's or a play's; groups: the variable of that name."""
-    return f"The inventory has no hosts, so there is nothing to do. {_why(variables, groups)}"
+    sources = _sources(variables)
+    hint = f"Look at what Ansible makes of it: ansible-inventory -i {sources[0]} --graph" if sources else NO_INVENTORY
+    return f"The inventory has no hosts, so there is nothing to do. {mistaken(variables, groups) or hint}"
 
 
-def _why(variables, groups):
-    """What is wrong with the sources of the inventory."""
-    sources = [str(source) for source in variables.get("ansible_inventory_sources") or []]
-    if not sources or sources == ["/etc/ansible/hosts"]:
-        return "Name one with -i, as in: -i os-faults.yaml"
+def mistaken(variables, groups):
+    """What is wrong with the sources of the inventory, or ''."""
+    sources = _sources(variables)
     missing = [source for source in sources if "," not in source and not os.path.exists(source)]
     if missing:
         return f"{missing[0]} is not there."
@@ -27,4 +30,10 @@ def _why(variables, groups):
             f"{sources[0]} is a file of os-faults that Ansible's own plugin has taken. Name ours in ansible.cfg: section [inventory], "
             "enable_plugins = faultline.openstack.os_faults, host_list, script, auto, yaml, ini, toml"
         )
-    return f"Look at what Ansible makes of it: ansible-inventory -i {sources[0]} --graph"
+    return ""
+
+
+def _sources(variables):
+    """The sources that somebody has named."""
+    sources = [str(source) for source in variables.get("ansible_inventory_sources") or []]
+    return [] if sources == ["/etc/ansible/hosts"] else sources

@@ -14,6 +14,7 @@ from ..module_utils._nearest import nearest
 from . import _catalogue, _names, _select
 from ._fill import definition_of
 from ._model import group_name
+from ._no_hosts import NO_INVENTORY
 from ._run import MODEL
 from ._sentence import UNDO_OF, SentenceError, render
 
@@ -410,7 +411,8 @@ class _Planner:
         if found:
             raise self.error(f"The node {word} may be {' or '.join(found)}.", word, "ambiguous_node", expected=found)
         names = [*hosts, *filter(None, (self.cloud.var(host, "fqdn") for host in hosts))]
-        raise self.error(f"Unknown node {word!r}.", word, "unknown_node", ["the name of a node"], nearest(word, names), self.all_names(hosts))
+        hint = self.all_names(hosts) or self.no_hosts()
+        raise self.error(f"Unknown node {word!r}.", word, "unknown_node", ["the name of a node"], nearest(word, names), hint)
 
     def group(self, word):
         groups = self.cloud.groups
@@ -494,13 +496,17 @@ class _Planner:
             runs = f" that runs {service}" if service else ""
             hint = self.who_is_left_out()
             if not pool:
-                narrowed = "It runs elsewhere: look at --limit, the play's hosts, and the words about nodes." if elsewhere else ""
+                narrowed = "It runs elsewhere: look at --limit, the play's hosts, and the words about nodes." if elsewhere else self.no_hosts()
                 hint = " ".join(filter(None, (hint, narrowed)))
                 raise self.error(f"There is no node{runs} to choose from.", service or selector.group, "empty", hint=hint) from exc
             there = f"there is only one node{runs}: {pool[0]}" if len(pool) == 1 else f"there are only {len(pool)} nodes{runs.replace('runs', 'run')}"
             raise self.error(
                 f"{selector.n} nodes are wanted, but {there}.", str(selector.n), "too_few", [f"at most {len(pool)}"], hint=hint
             ) from exc
+
+    def no_hosts(self):
+        """What to do about an inventory without hosts, or ''."""
+        return "" if self.cloud.groups["all"] else f"The inventory has no hosts: {NO_INVENTORY[0].lower()}{NO_INVENTORY[1:]}."
 
     def who_is_left_out(self):
         """The hosts of which it could not be seen what runs there, as a sentence, or ''."""

@@ -168,8 +168,10 @@ def _tasks(items):
 def test_what_runs_on_the_controller_goes_through_no_name_of_an_inventory(path):
     """A node may be called localhost: such a play has the controller's own variables, and such a task, too."""
     for item in _tasks(yaml.safe_load(path.read_text(encoding="utf-8"))):
-        # the two plays of ha_test may have no other host
-        if "localhost" in str(item.get("hosts", "")).replace("hostvars.localhost", "") and path.stem != "ha_test":
+        if "localhost" in str(item.get("hosts", "")).replace("hostvars.localhost", ""):
+            # a play that has hosts, too, has those variables in its tasks
+            if item["hosts"] == "{{ lookup('faultline.openstack.targets', 'all:localhost', controller=true) }}":
+                continue
             assert item["hosts"] == "{{ lookup('faultline.openstack.targets', 'localhost', controller=true) }}"
             assert "vars/controller.yml" in item["vars_files"], item["name"]
         # where facts are kept is no connection

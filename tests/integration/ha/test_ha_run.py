@@ -40,7 +40,7 @@ class Run:
         self.log = folder / "log"
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                ["ansible-playbook", "faultline.openstack.ha_test", "-i", str(inventory), "-e", f"ha_test_scenario={path}",
+                ["ansible-playbook", "faultline.openstack.ha_test", *(["-i", str(inventory)] if inventory else []), "-e", f"ha_test_scenario={path}",
                  "-e", f"ha_test_dir={self.folder}", "-e", "ha_test_progress=2", *options],
                 cwd=ROOT, env={**os.environ, "OS_CLIENT_CONFIG_FILE": str(LAB / "clouds.yaml"), "ANSIBLE_NOCOLOR": "1"}, start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -274,6 +274,18 @@ def test_a_scenario_that_is_wrong_touches_nothing(run, lab, keys, words):
     assert refused.wait() == 2, refused.output
     assert words in " ".join(refused.output.split()), refused.output
     assert lab["ctl1"].sh("ls /var/lib/faultline/closed", check=False) == before
+
+
+@pytest.mark.parametrize("options", [{"inventory": None}, {}], ids=["without an inventory", "limited to a host that takes no part"])
+def test_a_run_may_break_nothing_and_watch_the_cloud_alone(run, options):
+    watched = run(
+        scenario(monitors=[{"type": "openstack_api", "name": "api", "services": ["keystone"], "rate": 2}], baseline=3, **{"pass": [
+            {"name": "up", "metric": "availability", "of": "api:*", "at_least": 1}]}),
+        *([] if options else ["--limit", "ctl2"]), **options)
+    assert watched.wait() == 0, watched.output
+    assert watched.read("report.json")["verdict"]["state"] == "passed" and watched.read("injections.json") == []
+    (samples,) = (watched.path / "samples").glob("api*.jsonl")
+    assert sum(json.loads(line).get("outcome") == "ok" for line in samples.read_text().splitlines()) > 1
 
 
 def test_the_machine_that_it_is_run_on_is_only_hit_if_that_is_meant(run, tmp_path):

@@ -70,13 +70,61 @@ def test_who_only_reads_the_playbook_needs_no_inventory(play, option):
     assert code == 0, said
 
 
+SCENARIO = {"name": "quiet", "disruptions": [], "monitors": [], "baseline": 0}
+
+
 @pytest.mark.parametrize("name", ["disrupt", "heal", "verify", "discover", "ha_test"])
 def test_the_playbooks_of_ours(name, tmp_path):
-    scenario = {"disruptions": [], "monitors": [], "baseline": 0}
     done = run_ansible(["ansible-playbook", f"faultline.openstack.{name}", "-i", str(tmp_path / "nothing.yml"), "-e", json.dumps(
-        {"fault": "kill x service", "ha_test_scenario": scenario, "ha_test_dir": str(tmp_path / "runs")})])
-    assert done.returncode == (2 if name == "ha_test" else 4) and "nothing.yml is not there" in done.stdout + done.stderr
+        {"fault": "kill x service", "ha_test_scenario": SCENARIO, "ha_test_dir": str(tmp_path / "runs")})])
+    assert done.returncode == 4 and "nothing.yml is not there" in done.stdout + done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_configuration_that_our_plugin_has_not_taken_is_no_inventory_to_certify(tmp_path):
+    (tmp_path / "config.json").write_text(CLOUD)
+    (tmp_path / "plain.cfg").write_text(f"[defaults]\ncollections_path = {ROOT / '.venv/collections'}\n")
+    done = run_ansible([
+        "ansible-playbook", "faultline.openstack.ha_test", "-i", str(tmp_path / "config.json"), "-e", json.dumps({"ha_test_scenario": SCENARIO})],
+        ANSIBLE_CONFIG=str(tmp_path / "plain.cfg"))
+    assert done.returncode == 4 and "enable_plugins = faultline.openstack.os_faults" in done.stderr, done.stdout + done.stderr
+
+
+def certified(tmp_path, *options, **scenario):
+    """ha_test in check mode with a scenario; what it said, and its exit code."""
+    done = run_ansible([
+        "ansible-playbook", "faultline.openstack.ha_test", "--check", *options,
+        "-e", json.dumps({"ha_test_scenario": {**SCENARIO, **scenario}, "ha_test_dir": str(tmp_path / "runs")})])
+    return " ".join((done.stdout + done.stderr).split()), done.returncode
+
+
+def test_a_run_that_breaks_nothing_and_watches_no_host_needs_no_inventory(tmp_path):
+    said, code = certified(tmp_path)
+    assert code == 0 and "quiet: 30 seconds of disruptions" in said, said
+    # one without hosts is no mistake of its own
+    (tmp_path / "empty.yml").write_text("all: {}\n")
+    said, code = certified(tmp_path, "-i", str(tmp_path / "empty.yml"))
+    assert code == 0 and "quiet: 30 seconds of disruptions" in said, said
+
+
+def test_a_run_without_an_inventory_that_is_limited_is_refused(tmp_path):
+    said, code = certified(tmp_path, "--limit", "x")
+    assert code == 4 and "runs on the controller, which the limit 'x' leaves out. Nothing was done." in said, said
+
+
+def test_a_run_is_limited_to_some_of_its_hosts(tmp_path):
+    (tmp_path / "hosts.yml").write_text(HOSTS.replace("ansible_connection: local", "ansible_host: 192.0.2.1"))
+    said, code = certified(tmp_path, "-i", str(tmp_path / "hosts.yml"), "--limit", "a", disruptions=[{"do": "reboot one node"}])
+    assert code == 0 and "+0 s a, round 1" in said and "+0 s b" not in said, said
+
+
+@pytest.mark.parametrize("sentence, why", [
+    ("kill keystone service", "There is no node that runs keystone to choose from."), ("reboot one node", "There is no node to choose from."),
+    ("reboot ctl1 node", "Unknown node 'ctl1'."),
+])
+def test_a_sentence_needs_an_inventory(tmp_path, sentence, why):
+    said, code = certified(tmp_path, disruptions=[{"do": sentence}])
+    assert code == 2 and f"{why} The inventory has no hosts: name one with -i, as in: -i os-faults.yaml" in said, said
 
 
 # by name: what has to be said, and the variables without which it says so
