@@ -120,7 +120,7 @@ def test_a_connection_that_ended_says_that_a_fault_may_be_left_and_how_to_look(s
             chain = wait_for(lambda: spare.sh(CONNECTION).split())
             spare.sh(f"kill -KILL {' '.join(chain)}", check=False)
             said = " ".join(playing.communicate(timeout=HANG)[0].split())
-        assert "UNREACHABLE" in said and "whether the fault was injected is not known" in said, said
+        assert "UNREACHABLE" in said and "Whether the fault was injected is not known" in said, said
         # and what it says to do, does it
         look = re.search(r"ansible spare (-m faultline\.openstack\.os_fault_info -a closed=false)", said)
         told = run_ansible(["ansible", "-i", spare.inventory, "spare", *look[1].split()], **spare.environment)
