@@ -79,9 +79,9 @@ def wanted(kind, asked, defined):
     chosen = {}
     for name in names:
         name = str(name)
-        kept = _names.resolve(kind[:-1], name, defined)
+        kept = _names.resolve(kind[:-1], name, {**defined, **wrong})
         if kept is None:
             hint = did_you_mean(name, known) or "Give a dictionary of definitions for one that the catalogue does not have."
             raise FaultlineError(f"Nobody knows a {kind[:-1]} {name!r}.", code=f"unknown_{kind[:-1]}", hint=hint)
-        chosen[kept] = known[kept]
+        chosen[kept] = wrong[kept] if kept in wrong else known[kept]
     return chosen

@@ -203,16 +203,57 @@ def _answers(look):
 # -- services and containers ------------------------------------------------------------------------------------------
 
 
+_TEXT, _NUMBER = (str,), (int, float)
+# what a field of a definition may be, and how it is said; a list has text in it
+_FIELDS = dict(
+    [(name, (_TEXT, "text")) for name in (
+        "driver", "grep", "container_name", "engine", "pcs_service", "salt_service", "linux_service", "start_cmd", "terminate_cmd", "restart_cmd")],
+    unit=((str, list), "text, or a list of it, as in [nova-api]"), container=((str, list), "text, or a list of it, as in [nova_api]"),
+    start_timeout=(_NUMBER, "a number of seconds"), stop_timeout=(_NUMBER, "a number of seconds"),
+    port=((int, str, list), "a pair such as [tcp, 3306], or a list of such"))
+
+
+def _kind(value):
+    """What a value is, in words."""
+    if value is None or isinstance(value, bool):
+        return "nothing" if value is None else "true or false"
+    if isinstance(value, float):
+        return str(value)
+    return {int: "a number", list: "a list", dict: "a dictionary", str: "text"}.get(type(value), type(value).__name__)
+
+
+def _is_number(value):
+    try:
+        return float(value) >= 0
+    except ValueError:
+        return False
+
+
+def wrong_with(definition):
+    """What is wrong with a definition of a service or a container, or ''."""
+    if not isinstance(definition, dict):
+        return "its definition is no dictionary, as {unit: [nova-api], grep: nova-api}"
+    for name, (kinds, expected) in _FIELDS.items():
+        value = definition.get(name)
+        good = value is None or isinstance(value, kinds) and not isinstance(value, bool) or kinds is _NUMBER and isinstance(value, str) and _is_number(value)
+        odd = [each for each in value if not isinstance(each, str)] if good and isinstance(value, list) and name != "port" else []
+        if odd or not good:
+            return "its %s is %s, expected %s" % (name, "a list with %s" % _kind(odd[0]) if odd else _kind(value), expected)
+    return ""
+
+
 def _well_formed(look, kind, definitions):
-    """The definitions that are some; a unit that stands by itself is a list of one."""
+    """The definitions that are some, without what has no value; a unit that stands by itself is a list of one."""
     found = {}
     for name, definition in definitions.items():
-        if not isinstance(definition, dict):
-            look.miss(kind, name, "its definition is no dictionary, as {unit: [nova-api], grep: nova-api}")
-        elif isinstance(definition.get("unit"), str):
-            found[name] = dict(definition, unit=[definition["unit"]])
-        else:
-            found[name] = definition
+        why = wrong_with(definition)
+        if why:
+            look.miss(kind, name, why)
+            continue
+        found[name] = {key: value for key, value in definition.items() if value is not None}
+        for key in ("unit", "container"):
+            if isinstance(definition.get(key), str):
+                found[name][key] = [definition[key]]
     return found
 
 

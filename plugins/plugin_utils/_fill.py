@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ..module_utils._fault._errors import FaultlineError
 from ..module_utils._fault._module import CONTAINER_DRIVERS, SERVICE_DRIVERS
 from ..module_utils._nearest import did_you_mean
+from ..module_utils._probe import wrong_with
 from . import _names
 from ._catalogue import ALIASES, containers, services
+from ._model import plain
 
 SERVICE_MODULE = "faultline.openstack.os_service_fault"
 CONTAINER_MODULE = "faultline.openstack.os_container_fault"
@@ -35,10 +35,11 @@ def _definition_of(kind, word, host_vars, usual):
     if name is None:
         return word, None
     definition = next((layer[name] for layer in (found, configured, usual) if layer.get(name) is not None), None)
-    if definition is not None and not isinstance(definition, Mapping):
+    why = wrong_with(plain(definition)) if definition is not None else ""
+    if why:
         raise FaultlineError(
-            f"The definition of the {kind} {name} is no dictionary.", code="bad_definition",
-            hint=f"Write it as {{unit: [nova-api], grep: nova-api}} in faultline_{kind}s or faultline_{kind}_definitions. Nothing was touched.")
+            f"The definition of the {kind} {name} is wrong: {why}.", code="bad_definition",
+            hint=f"Mend it in faultline_{kind}s or faultline_{kind}_definitions. Nothing was touched.")
     return name, definition
 
 

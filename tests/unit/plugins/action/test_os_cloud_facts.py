@@ -52,3 +52,13 @@ def test_what_is_not_known_is_refused(asked, code, said):
 def test_a_definition_that_is_none_is_left_to_who_looks():
     found = wanted("services", None, {"good": {"unit": ["good"]}, "bad": "nova-api"})
     assert found["bad"] == "nova-api" and found["good"] == {"unit": ["good"]} and "nova-api" in found
+
+
+@pytest.mark.parametrize("asked", ["bad", ["good", "Bad"]])
+def test_a_definition_that_is_none_is_left_to_who_looks_by_name_too(asked):
+    found = wanted("services", asked, {"good": {"unit": ["good"]}, "bad": "nova-api"})
+    assert found["bad"] == "nova-api"
+
+
+def test_a_definition_that_is_none_does_not_give_way_to_the_catalogue():
+    assert wanted("services", ["mysql"], {"mariadb": 5}) == {"mariadb": 5}

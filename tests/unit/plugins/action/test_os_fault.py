@@ -22,7 +22,7 @@ def inventory(tmp_path_factory):
     """Seven hosts at addresses that lead nowhere; nova-api on six of them, own-api on nobody knows which."""
     path = tmp_path_factory.mktemp("inventory") / "hosts.yml"
     hosts = {host: {"ansible_host": f"192.0.2.{n}", "ansible_ssh_timeout": 2} for n, host in enumerate(HOSTS, start=1)}
-    hosts["n1"]["faultline_services"] = {"nova-api": {"start_cmd": "{{ 6 * 7 }}", "driver": "process", "grep": "api"}}
+    hosts["n1"]["faultline_services"] = {"nova-api": {"start_cmd": "{{ 'api' | upper }}", "driver": "process", "grep": "api"}}
     children = {"service_nova_api": {"hosts": {host: None for host in HOSTS[:6]}}, "few": {"hosts": {"n6": None, "n7": None}}}
     path.write_text(yaml.safe_dump({"all": {"hosts": hosts, "children": children}}))
     return path
@@ -100,7 +100,7 @@ def test_the_plan_is_the_result(play):
     assert result["steps"] == [{
         "module": "faultline.openstack.os_service_fault",
         # a template in the user's own inventory is the user's; it is filled in as os_service_fault does it
-        "args": {"service": "nova-api", "action": "freeze", "duration": 5, "driver": "process", "grep": "api", "start_cmd": 42, "wait": True},
+        "args": {"service": "nova-api", "action": "freeze", "duration": 5, "driver": "process", "grep": "api", "start_cmd": "API", "wait": True},
     }]
 
 

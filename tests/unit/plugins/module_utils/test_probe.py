@@ -241,6 +241,44 @@ def test_a_definition_that_is_none_costs_its_own_entry_only(programs):
     assert look.unseen["services"].keys() == {"bad", "odd"} and "its definition is no dictionary" in look.unseen["services"]["bad"]
 
 
+@pytest.mark.parametrize("key, wrong, why", [
+    *(("unit", wrong, "its unit is " + what) for wrong, what in [
+        (5, "a number"), ([5], "a list with a number"), (True, "true or false"), ([None], "a list with nothing"), ([["a"]], "a list with a list"),
+        ({"a": 1}, "a dictionary"), (["a", False], "a list with true or false")]),
+    ("container", 5, "its container is a number"), ("container", [5], "its container is a list with a number"),
+    *((key, wrong, "its %s is %s" % (key, what)) for key in (
+        "driver", "grep", "container_name", "pcs_service", "salt_service", "linux_service", "start_cmd", "terminate_cmd", "restart_cmd")
+      for wrong, what in [(5, "a number"), (["a"], "a list"), (True, "true or false"), ({}, "a dictionary")]),
+    *((key, wrong, "its %s is %s" % (key, what)) for key in ("start_timeout", "stop_timeout") for wrong, what in [
+        ("soon", "text"), ([1], "a list"), (False, "true or false")]),
+    *(("port", wrong, "its port is " + what) for wrong, what in [(True, "true or false"), ({"tcp": 1}, "a dictionary"), (1.5, "1.5")]),
+], ids=str)
+def test_a_field_that_is_of_another_kind_costs_its_own_entry_only(programs, key, wrong, why):
+    definition = {"driver": "process", "grep": "sleep", key: wrong}
+    look, found = services_of(programs, good={"unit": ["good"]}, odd=definition)
+    assert found.keys() == {"good"} and look.unseen["services"].keys() == {"odd"}
+    assert look.unseen["services"]["odd"].startswith(why) and "expected" in look.unseen["services"]["odd"]
+    assert _probe.wrong_with(definition) == look.unseen["services"]["odd"]
+
+
+def test_a_container_whose_name_is_none_costs_its_own_entry_only(programs):
+    programs("docker", "#!/bin/sh\nprintf 'id1\\tgood\\tUp 2 hours\\n'\n")
+    look = _probe.Look(HANG)
+    assert _probe._containers(look, {"good": {"container_name": "good"}, "odd": {"container_name": ["a"]}}).keys() == {"good"}
+    assert look.unseen["containers"].keys() == {"odd"}
+
+
+@pytest.mark.parametrize("key", ["unit", "grep", "port", "container", "start_cmd", "start_timeout"])
+def test_what_is_there_without_a_value_is_as_if_it_were_not(programs, key):
+    look, found = services_of(programs, good={"unit": ["good"], **{key: None}})
+    assert look.unseen["services"] == {} and ("good" in found) is (key != "unit") and all(key not in each for each in found.values())
+
+
+@pytest.mark.parametrize("port", [3306, "3306", ["tcp", 3306], [["tcp", 3306, "ingress"]], "tcp/3306"])
+def test_what_says_a_port(port):
+    assert _probe.wrong_with({"port": port, "start_timeout": "2.5", "stop_timeout": 3}) == ""
+
+
 def test_processes_of_others_that_are_hidden_are_not_absent(monkeypatch):
     look = _probe.Look(HANG)
     look.hidden = "processes of other users are hidden here (hidepid)"

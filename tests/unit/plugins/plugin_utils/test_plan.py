@@ -423,8 +423,16 @@ def test_two_names_of_one_group_are_kept_apart(word, targets):
 def test_a_definition_that_is_none_is_named():
     cloud = model(ctl1={"faultline_services": {"own-api": "own-api.service"}})
     assert planned("kill own-api service on ctl1 node", cloud).targets == ["ctl1"]
-    with pytest.raises(FaultlineError, match="The definition of the service own-api is no dictionary."):
+    with pytest.raises(FaultlineError, match="The definition of the service own-api is wrong: its definition is no dictionary"):
         fill("faultline.openstack.os_service_fault", {"service": "own-api"}, cloud.definitions("ctl1"))
+
+
+@pytest.mark.parametrize("key, wrong", [("unit", 5), ("unit", [5]), ("driver", ["process"]), ("engine", 5), ("grep", True), ("port", {"tcp": 1})])
+def test_a_definition_with_a_field_of_another_kind_is_named(key, wrong):
+    cloud = model(ctl1={"faultline_services": {"own-api": {"driver": "docker_container", "container_name": "own", key: wrong}}})
+    with pytest.raises(FaultlineError, match=f"The definition of the service own-api is wrong: its {key} is ") as caught:
+        fill("faultline.openstack.os_service_fault", {"service": "own-api"}, cloud.definitions("ctl1"))
+    assert caught.value.code == "bad_definition"
 
 
 def test_hosts_that_do_not_answer_are_an_error_when_named():
