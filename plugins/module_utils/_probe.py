@@ -21,6 +21,7 @@ import time
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _UNIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9:_.\\@-]*\Z")
+_DOCKER_SOCKET = "/var/run/docker.sock"
 _CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 _UNIT_TYPES = (".service", ".socket", ".target", ".timer", ".mount", ".path", ".scope", ".slice")
 
@@ -38,6 +39,8 @@ class Look:
         # why some processes, some engines are hidden from us
         self.hidden, self.engineless = "", ""
         self.engines = None
+        # why an engine that has its program here has no containers to tell of: engine -> why
+        self.idle = {}
 
     def lack(self, what):
         if what not in self.lacking:
@@ -380,8 +383,13 @@ def _all_containers(look):
         done = look.run([engine, "ps", "--all", "--no-trunc", "--format", "{{.ID}}\t{{.Names}}\t{{.Status}}"])
         if done is None or done[0] != 0:
             said = (done[2].strip().splitlines() or [""])[-1][:200] if done else "no answer"
-            look.engineless = "%s ps: %s" % (engine, said)
-            look.lack(look.engineless)
+            why = "%s ps: %s" % (engine, said)
+            if engine == "docker" and not _listens(_DOCKER_SOCKET):
+                look.idle[engine] = why if which("dockerd") else "docker is a client only here: it has no daemon"
+                if look.idle[engine] != why:
+                    continue
+            look.engineless = why
+            look.lack(why)
             continue
         for line in done[1].splitlines():
             fields = line.split("\t")
@@ -389,6 +397,19 @@ def _all_containers(look):
                 for name in fields[1].split(","):
                     there.setdefault(name.strip(), (engine, fields[0], fields[2].startswith("Up")))
     return there
+
+
+def _listens(path):
+    """Whether somebody answers at a Unix socket, or may."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(1)
+        try:
+            client.connect(path)
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+            return False
+        except OSError:
+            return True
+    return True
 
 
 def _containers(look, definitions):
@@ -532,6 +553,7 @@ def _host(look, spec, interfaces, management):
         "kernel": platform.release(),
         "python": platform.python_version(),
         "tools": {tool: bool(which(tool)) for tool in ("nft", "tc", "ip", "systemctl", "systemd-run", "docker", "podman")},
+        "engines": look.idle,
         "root": os.geteuid() == 0,
     }
 

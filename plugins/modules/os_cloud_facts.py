@@ -121,7 +121,9 @@ ansible_facts:
         services: {nova-compute: "'nova-compute@' is a template: say which instance, as in nova-compute@1"}
         containers: {}
     faultline_host:
-      description: The host's C(fqdn), C(mac), C(interfaces), C(init), C(kernel), C(python), and which C(tools) it has.
+      description:
+        - The host's C(fqdn), C(mac), C(interfaces), C(init), C(kernel), C(python), and which C(tools) it has.
+        - C(engines) has the container engines whose program is there and whose daemon is not, with the reason. A client without any daemon is no engine.
       type: dict
       returned: success
 complete:

@@ -39,6 +39,10 @@ class Seen:
         """What could not be looked for, name -> why."""
         return ((self.found or {}).get("faultline_unseen") or {}).get(f"{kind}s") or {}
 
+    def idle(self):
+        """Why an engine of this node tells of no containers, engine -> why."""
+        return ((self.found or {}).get("faultline_host") or {}).get("engines") or {}
+
     def blind(self, kind, name):
         """Why it is not known whether it is here, or ''."""
         return self.unseen(kind).get(name, "") if self.found is not None else self.error or _NOT_LOOKED
@@ -97,7 +101,9 @@ def gaps(nodes, definitions, groups):
     """
     missing = [f"{node.name} ({node.ip}) does not answer: {node.error}" for node in nodes if node.found is None]
     alive = [node for node in nodes if node.found is not None]
-    missing += [f"{node.name} could be looked at in part only: {'; '.join(node.lacking)}" for node in alive if node.lacking]
+    for node in alive:
+        lacking = _lacking(node, alive, definitions, groups)
+        missing += [f"{node.name} could be looked at in part only: {'; '.join(lacking)}"] if lacking else []
     for kind in ("service", "container"):
         for name in sorted(definitions[kind]):
             said = groups.get((kind, name))
@@ -108,14 +114,28 @@ def gaps(nodes, definitions, groups):
                 missing.append(f"{kind} {name} is said to be on no node at all")
             for node in alive:
                 there = node.things(kind).get(name)
-                if there is None and name in node.unseen(kind) and (said is None or node.name in said):
+                if there is None and name in node.unseen(kind) and _expected(kind, name, node, alive, said):
                     missing.append(f"{kind} {name} could not be looked for on {node.name}: {node.unseen(kind)[name]}")
                 elif said is not None and node.name in said and there is None:
-                    missing.append(f"{kind} {name} is not on {node.name}")
+                    idle = "; ".join(node.idle().values()) if kind == "container" else ""
+                    missing.append(f"{kind} {name} is not on {node.name}" + (f": {idle}" if idle else ""))
                 elif there is not None and (said is None or node.name in said) and not there.get("active", True):
                     what = ", ".join(there.get("unit") or [])
                     missing.append(f"{kind} {name} is on {node.name}, but does not run" + (f" ({what})" if what else ""))
     return missing
+
+
+def _expected(kind, name, node, alive, said):
+    """Whether something has to be on a node so far as anybody knows. said: the hosts of it, or None where nobody says any."""
+    return node.name in said if said is not None else not any(name in each.things(kind) for each in alive)
+
+
+def _lacking(node, alive, definitions, groups):
+    """What a look at a node could not see; an engine that does not run keeps nothing from us where nothing is expected of it."""
+    needed = {
+        why for kind in ("service", "container") for name, why in node.unseen(kind).items()
+        if name in definitions[kind] and _expected(kind, name, node, alive, groups.get((kind, name)))}
+    return [why for why in node.lacking if why not in node.idle().values() or why in needed]
 
 
 def table(nodes, defined=None):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -327,6 +328,44 @@ def test_an_engine_that_refuses_is_told(programs):
     look = _probe.Look(HANG)
     assert _probe._containers(look, {"a": {"container_name": "a"}}) == {}
     assert look.lacking == ["docker ps: permission denied"] and look.unseen["containers"] == {"a": "docker ps: permission denied"}
+
+
+NO_DAEMON = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+
+
+@pytest.fixture(name="client")
+def fixture_client(programs, tmp_path, monkeypatch):
+    """A node with a docker that has nobody to ask; client(name): with this program, too."""
+    programs("docker", f"#!/bin/sh\necho '{NO_DAEMON}' >&2\nexit 1\n")
+    monkeypatch.setattr(_probe, "_PATH", str(tmp_path))
+    monkeypatch.setattr(_probe, "_DOCKER_SOCKET", str(tmp_path / "docker.sock"))
+    return lambda name: programs(name, "#!/bin/sh\n")
+
+
+def test_a_client_without_a_daemon_is_no_engine(client):
+    found = _probe.probe({"containers": {"a": {"container_name": "a"}}, "timeout": HANG})
+    assert found["containers"] == {} and found["unseen"]["containers"] == {}
+    assert found["host"]["engines"] == {"docker": "docker is a client only here: it has no daemon"}
+    assert not [each for each in found["lacking"] if "docker" in each]
+
+
+def test_a_daemon_that_does_not_run_may_have_containers(client):
+    client("dockerd")
+    found = _probe.probe({"containers": {"a": {"container_name": "a"}}, "timeout": HANG})
+    assert found["unseen"]["containers"] == {"a": f"docker ps: {NO_DAEMON}"} and f"docker ps: {NO_DAEMON}" in found["lacking"]
+    assert found["host"]["engines"] == {"docker": f"docker ps: {NO_DAEMON}"}
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_daemon_that_does_not_let_us_in_has_containers(client, tmp_path, there):
+    """Something listens, whichever program it is; or what was there before has left its socket."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "docker.sock"))
+        if there:
+            listener.listen()
+        found = _probe.probe({"containers": {"a": {"container_name": "a"}}, "timeout": HANG})
+    assert (found["unseen"]["containers"].keys() == {"a"}) is there and ("docker ps" in str(found["lacking"])) is there
+    assert bool(found["host"]["engines"]) is not there
 
 
 def test_processes_leave_out_our_own_chain_and_kernel_threads():

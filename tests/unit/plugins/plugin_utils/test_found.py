@@ -192,6 +192,46 @@ def test_what_could_not_be_seen_is_a_gap_and_is_marked():
     assert _found.table(nodes, DEFINED)[-3:] == ["", "not looked for  on        because", "service gone    10.0.0.1  systemctl told nothing"]
 
 
+IDLE = "docker ps: Cannot connect to the Docker daemon"
+
+
+def idle(number, services=None, unseen=None, why=IDLE):
+    """A node whose engine does not run."""
+    each = node(number, services, lacking=[IDLE])
+    each.found["faultline_host"]["engines"] = {"docker": why}
+    each.found["faultline_unseen"] = {"services": {}, "containers": {"of-the-catalogue": IDLE, "box": IDLE}, **(unseen or {})}
+    return each
+
+
+@pytest.mark.parametrize("groups, missing", [
+    ({("service", "app"): ["10.0.0.1"], ("container", "box"): ["10.0.0.2"]}, []),
+    ({("service", "app"): ["10.0.0.1"]}, []),
+    ({("service", "app"): ["10.0.0.1"], ("container", "box"): ["10.0.0.1", "10.0.0.2"]},
+     [f"10.0.0.1 could be looked at in part only: {IDLE}", f"container box could not be looked for on 10.0.0.1: {IDLE}"]),
+], ids=["said to be elsewhere", "found elsewhere", "expected here"])
+def test_an_engine_that_does_not_run_is_a_gap_where_something_is_expected_of_it(groups, missing):
+    nodes = [idle(1, {"app": {}}), node(2, containers={"box": {"active": True}})]
+    assert _found.gaps(nodes, {"service": {"app"}, "container": {"box"}}, groups) == missing
+
+
+def test_an_engine_that_does_not_run_is_a_gap_where_a_service_may_be_in_it():
+    nodes = [idle(1, unseen={"services": {"app": IDLE}, "containers": {}})]
+    assert _found.gaps(nodes, {"service": {"app"}, "container": set()}, {("service", "app"): ["10.0.0.1"]}) == [
+        f"10.0.0.1 could be looked at in part only: {IDLE}", f"service app could not be looked for on 10.0.0.1: {IDLE}"]
+
+
+def test_a_container_that_is_nowhere_may_be_where_an_engine_does_not_run():
+    assert _found.gaps([idle(1), node(2)], {"service": set(), "container": {"box"}}, {}) == [
+        f"10.0.0.1 could be looked at in part only: {IDLE}", f"container box could not be looked for on 10.0.0.1: {IDLE}"]
+
+
+def test_a_container_that_is_expected_of_a_client_without_a_daemon_is_missing():
+    each = node(1)
+    each.found["faultline_host"]["engines"] = {"docker": "docker is a client only here: it has no daemon"}
+    assert _found.gaps([each], {"service": set(), "container": {"box"}}, {("container", "box"): ["10.0.0.1"]}) == [
+        "container box is not on 10.0.0.1: docker is a client only here: it has no daemon"]
+
+
 def test_what_could_not_be_seen_stays_as_the_file_says_it():
     written = _found.config([node(1, {"app": PROCESS}), partly(2)], SOURCE)
     assert written["services"]["gone"]["hosts"] == ["10.0.0.2"] and written["services"]["app"]["hosts"] == ["10.0.0.1", "10.0.0.3"]
