@@ -162,23 +162,28 @@ def _tasks(items):
 
 
 @pytest.mark.parametrize("path", sorted(
-    path for path in [*(ROOT / "playbooks").rglob("*.yml"), *(ROOT / "roles").glob("*/tasks/*.yml")]
-    if not any(part.startswith("lab") for part in path.relative_to(ROOT).parts) and "vars" not in path.parts
+    path for path in [
+        *(ROOT / "playbooks").rglob("*.yml"), *(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "extensions/molecule").rglob("*.yml")]
+    if "vars" not in path.parts and path.name != "molecule.yml"
 ), ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_runs_on_the_controller_goes_through_no_name_of_an_inventory(path):
     """A node may be called localhost: such a play has the controller's own variables, and such a task, too."""
     for item in _tasks(yaml.safe_load(path.read_text(encoding="utf-8"))):
-        if "localhost" in str(item.get("hosts", "")).replace("hostvars.localhost", ""):
-            # a play that has hosts, too, has those variables in its tasks
-            if item["hosts"] == "{{ lookup('faultline.openstack.targets', 'all:localhost', controller=true) }}":
-                continue
-            assert item["hosts"] == "{{ lookup('faultline.openstack.targets', 'localhost', controller=true) }}"
-            assert "vars/controller.yml" in item["vars_files"], item["name"]
+        assert "connection" not in item, item["name"]
+        # a play that has hosts, too, has those variables in its tasks
+        hosts = str(item.get("hosts", "")).replace("hostvars.localhost", "")
+        if "localhost" in hosts and hosts != "{{ lookup('faultline.openstack.targets', 'all:localhost', controller=true) }}":
+            assert hosts == "{{ lookup('faultline.openstack.targets', 'localhost', controller=true) }}"
+            assert pathlib.Path(path.parent, item["vars_files"][0]).resolve() == ROOT / "playbooks/vars/controller.yml", item["name"]
         # where facts are kept is no connection
         assert "delegate_to" not in item or item.get("delegate_facts") and "ansible.builtin.set_fact" in item, item["name"]
         variables = item.get("vars") or {}
         if variables.get("ansible_connection") == "local":
-            assert variables["ansible_become"] is False and "ansible_python_interpreter" in variables, item["name"]
+            assert _controller(variables) == _controller(yaml.safe_load((ROOT / "playbooks/vars/controller.yml").read_text(encoding="utf-8"))), item["name"]
+
+
+def _controller(variables):
+    return {name: variables.get(name) for name in ("ansible_connection", "ansible_become", "ansible_python_interpreter")}
 
 
 def test_every_test_on_the_lab_belongs_to_an_area():
