@@ -352,6 +352,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             for name, value in told.items():
                 self.inventory.set_variable(node.name, name, value)
         partial = self._group(cloud, answers, path)
+        if partial:
+            some = f"{', '.join(partial[:5])}{', ...' if len(partial) > 5 else ''}"
+            self.display.warning(f"{source}: some nodes could not tell whether they belong to these groups, which have only the others: {some}")
         for node in cloud.nodes:
             if partial:
                 self.inventory.set_variable(node.name, "faultline_partial_groups", partial)

@@ -414,9 +414,13 @@ class _Planner:
         hint = self.all_names(hosts) or self.no_hosts()
         raise self.error(f"Unknown node {word!r}.", word, "unknown_node", ["the name of a node"], nearest(word, names), hint)
 
-    def group(self, word):
+    def group(self, word, pool):
+        """The hosts of a group; PlanError unmapped where some of the pool may belong to it and could not tell."""
         groups = self.cloud.groups
         found = [name for name in groups if name == word] or [name for name in groups if name.lower() == word.lower()]
+        if len(found) == 1 and self.cloud.partial(found[0]):
+            kind = found[0].partition("_")[0]
+            return self.where(kind, next(name for name in self.cloud.names(kind) if group_name(kind, name) == found[0]), pool, word)
         if len(found) == 1:
             return groups[found[0]]
         if found:
@@ -433,7 +437,7 @@ class _Planner:
             return list(dict.fromkeys(self.among_host(word) for word in selector.names))
         pool = self.among
         if selector.group is not None:
-            group = self.group(selector.group)
+            group = self.group(selector.group, pool)
             pool = [host for host in pool if host in group]
         excluded = {self.host(word) for word in selector.exclude}
         return [host for host in pool if host not in excluded]

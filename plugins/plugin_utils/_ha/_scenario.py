@@ -317,6 +317,9 @@ class _Checks:
                 members = list(self.cloud.groups[name])
                 if not members:
                     self.problem(below(path, number), f"'{name}', a group without a host", "a host or a group of the inventory")
+                elif self.cloud.partial(name):
+                    self.loaded.warnings.append(
+                        f"{below(path, number)}: the group {name} has only those hosts of which it is known, {', '.join(members)}: others could not tell.")
                 found += members
             else:
                 known = [*others, *self.hosts, *(group for group in self.cloud.groups if group not in ("all", "ungrouped"))]

@@ -311,8 +311,10 @@ faultline:
 """
 
 
-def test_what_a_partial_look_has_written_is_no_full_list(inventory):
+def test_what_a_partial_look_has_written_is_no_full_list(inventory, capsys):
     found = inventory(MARKED)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "some nodes could not tell whether they belong to these groups, which have only the others: service_nova_api" in said
     assert groups(found)["service_nova_api"] == ["ctl1"]
     assert variables(found, "ctl1")["faultline_partial_groups"] == variables(found, "10.0.0.12")["faultline_partial_groups"] == ["service_nova_api"]
     assert variables(found, "10.0.0.12")["faultline_unseen"] == {"services": {"nova-api": "timed out"}, "containers": {}}

@@ -56,6 +56,15 @@ def test_a_service_is_known_by_any_of_its_names_and_one_that_may_be_two_is_refus
         _scenario.load(one, own)
 
 
+def test_a_group_of_a_partial_look_is_warned_of():
+    one = {"disruptions": [{"module": "os_service_fault", "hosts": ["service_keystone"], "args": {"service": "keystone", "action": "kill"}}]}
+    own = cloud()
+    own.hostvars["cmp1"]["faultline_partial_groups"] = ["service_keystone"]
+    assert _scenario.load(one, own).warnings == [
+        "disruptions[0].hosts[0]: the group service_keystone has only those hosts of which it is known, ctl1, ctl2, ctl3: others could not tell."]
+    assert _scenario.load(one, cloud()).warnings == []
+
+
 def monitor(**keys):
     return loaded(monitors=[keys]).scenario["monitors"][0]
 

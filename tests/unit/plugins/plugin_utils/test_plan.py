@@ -381,6 +381,7 @@ def looked_at(lost, **more):
     ("kill mysql service on 3 nodes", None),
     ("reboot nodes except ctl1 with mysql", ["ctl2"]),
     ("kill mysql service on ctl3 node", None),
+    ("reboot nodes in service_mysql", ["ctl1", "ctl2"]),
 ])
 def test_a_group_of_a_partial_look_is_no_full_one(text, targets, lost, why):
     cloud = looked_at(lost, faultline_partial_groups=["service_mysql"])
