@@ -149,22 +149,18 @@ def _build(data, problems):
     for name, entry in ((data.get("faultline") or {}).get("in_containers") or {}).items():
         hosts = _hosts(entry.get("hosts"), nodes, below(below("faultline.in_containers", name), "hosts"), problems)
         cloud.in_containers[name] = Thing(name, {"driver": entry["driver"], **entry["args"]}, hosts or [])
-    _partial(cloud, (data.get("faultline") or {}).get("partial") or {}, problems)
+    _partial(cloud, (data.get("faultline") or {}).get("partial") or {})
     _ambiguous(cloud, data, problems)
     return cloud
 
 
-def _partial(cloud, told, problems):
-    """What the file says of nodes that could not tell when it was written."""
-    for section, kinds in (("services", [cloud.services, cloud.in_containers]), ("containers", [cloud.containers])):
+def _partial(cloud, told):
+    """What the file says of nodes that could not tell when it was written; of what it does not have any more it says nothing."""
+    names = {node.ip: node.name for node in cloud.nodes}
+    for section, kinds in (("services", (cloud.services, cloud.in_containers)), ("containers", (cloud.containers,))):
         for name, nodes in (told.get(section) or {}).items():
-            path = below(f"faultline.partial.{section}", name)
-            things = [known[name] for known in kinds if name in known]
-            if not things:
-                problems.append(problem(path, f"no such {section[:-1]}", f"a name under {section}", did_you_mean(name, [*kinds[0], *kinds[-1]], 1)))
-            hosts = {address: _hosts([address], cloud.nodes, path, problems) for address in nodes}
-            for thing in things:
-                thing.unseen = {host[0]: nodes[address] for address, host in hosts.items() if host}
+            for thing in [known[name] for known in kinds if name in known]:
+                thing.unseen = {names[address]: why for address, why in nodes.items() if address in names}
 
 
 def _ambiguous(cloud, data, problems):

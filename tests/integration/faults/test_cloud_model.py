@@ -215,6 +215,10 @@ def test_discover_writes_a_file_that_verify_proves(ansible, cloud_file, tmp_path
     nodes = {node["fqdn"]: node for node in written["node_discover"]["args"]}
     assert nodes["ctl1"]["auth"] == data[0]["auth"] and nodes["dead"]["mac"] == dead()["mac"]
     assert members(listed(ansible, output)) == {f"service_{name}": CONTROLLERS for name in SERVICES}
+    # it says that the dead one may have each of them, too
+    assert sorted(written["faultline"]["partial"]["services"]) == SERVICES
+    assert {ip for nodes in written["faultline"]["partial"]["services"].values() for ip in nodes} == {dead()["ip"]}
+    assert f"dead: it could not be seen whether it has {', '.join(SERVICES)}: " in " ".join(done.stdout.split())
     # once more from its own file: the same file
     again = tmp_path / "os-faults-again.yaml"
     play(ansible, "discover", output, "-e", f"output={again}")
