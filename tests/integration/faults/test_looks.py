@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import re
+import shutil
 import subprocess
 
 import pytest
 import yaml
+from lab_names import address
 from lab_nodes import JOURNAL, LAB, LONG, ROOT, wait_for
 from patience import HANG
 from warm_ansible import run_ansible
@@ -67,6 +70,57 @@ def test_what_could_not_be_looked_for_is_not_hit(lab, cloud):
     path = cloud(lambda data: data["services"].update({"nova-compute": TEMPLATE}))
     done = play("disrupt", path, "--check", fault="kill nova-compute service")
     assert done.returncode == 2 and "'nova-compute@' is a template" in done.said, done.said
+
+
+def test_what_was_found_beside_a_dead_node_is_no_full_list(lab, cloud, tmp_path):
+    """Neither in the inventory that looked, nor in the file that discover has written."""
+    nobody = {"ip": address("255.251"), "fqdn": "nobody", "auth": {"username": "root"}}
+    path = cloud(lambda data: (data["services"].clear(), data["node_discover"]["args"].append(nobody)))
+    looks = tmp_path / "looks.yml"
+    looks.write_text(f"plugin: faultline.openstack.os_faults\nconfig_file: {path.name}\ndiscover: true\n")
+    written = tmp_path / "found.yaml"
+    assert play("discover", path, output=str(written)).returncode == 0
+    for inventory in (looks, written):
+        for sentence in ("kill memcached service", "kill memcached service on all nodes", "reboot nodes in service_memcached"):
+            done = play("disrupt", inventory, "--check", fault=sentence)
+            assert done.returncode == 0 and "hits ctl1, ctl2, ctl3 (of 3;" in done.said, done.said
+            assert "leaves out nobody, where it could not be looked for: " in done.said, done.said
+        done = play("disrupt", inventory, "--check", fault="kill memcached service on 4 nodes")
+        assert done.returncode == 2 and "4 nodes are wanted, but there are only 3 nodes that run memcached. Left out: nobody." in done.said, done.said
+        done = play("disrupt", inventory, "--check", fault="kill memcached service on ctl2 node")
+        assert done.returncode == 0 and "hits ctl2 (of 1;" in done.said and "leaves out" not in done.said, done.said
+
+
+def test_a_docker_client_without_a_daemon_is_no_engine(spare, tmp_path):
+    there = {"driver": "system_service", "unit": ["memcached"]}
+    inventory = yaml.safe_load(pathlib.Path(spare.inventory).read_text())
+    inventory["all"]["hosts"]["spare"].update(faultline_service_definitions={"memcached": there}, faultline_services={"memcached": there})
+    inventory["all"]["children"] = {"service_memcached": {"hosts": {"spare": None}}}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    subprocess.run(["docker", "cp", shutil.which("docker"), f"{spare.container}:/usr/local/bin/docker"], check=True, capture_output=True)
+    try:
+        assert "daemon" in spare.sh("docker ps 2>&1", check=False), "it is a client, and nobody answers"
+        done = play("verify", tmp_path / "hosts.yml")
+        assert done.returncode == 0 and "in part" not in done.said, done.said
+        inventory["all"]["hosts"]["spare"]["faultline_container_definitions"] = {"box": {"driver": "docker_container", "container_name": "box"}}
+        inventory["all"]["children"]["container_box"] = {"hosts": {"spare": None}}
+        (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
+        done = play("verify", tmp_path / "hosts.yml")
+        assert done.returncode == 2 and "container box is not on spare: docker is a client only here: it has no daemon" in done.said, done.said
+    finally:
+        spare.sh("rm -f /usr/local/bin/docker")
+
+
+def test_a_field_of_another_kind_costs_its_own_entry_only(spare):
+    odd = {"number": {"unit": 5}, "numbers": {"unit": [5]}, "listed": {"driver": "process", "grep": ["memcached"]}, "text": "memcached.service"}
+    definitions = {"memcached": {"unit": ["memcached"]}, **odd}
+    for services, found in ((None, True), (["memcached", "text", "number"], True), (["text"], False)):
+        asked = {} if services is None else {"services": services}
+        told = spare.call("os_cloud_facts", asked, "-e", json.dumps({"faultline_service_definitions": definitions}))
+        assert not told.failed, told
+        facts = told["ansible_facts"]
+        assert ("memcached" in facts["faultline_services"]) is found and facts["faultline_unseen"]["services"].keys() >= set(services or odd) - {"memcached"}
+        assert "its definition is no dictionary" in facts["faultline_unseen"]["services"]["text"]
 
 
 def test_a_node_that_is_called_localhost_is_a_node(lab, cloud, tmp_path):
