@@ -19,7 +19,8 @@ _NEVER_THERE = re.compile(
 _NO_RESULT = re.compile(r"deserialization failed|MODULE FAILURE|no start of json char", re.IGNORECASE)
 _RAISED = re.compile(r"^(?:Task failed: )?Module failed: (.+)", re.DOTALL)
 _TRACEBACK = re.compile(r"^Traceback \(most recent call last\):.*^(\S.*)", re.MULTILINE | re.DOTALL)
-_NO_PYTHON = re.compile(r"module interpreter '([^']+)' was not found|(/\S+): (?:not found|command not found|No such file or directory)")
+_NO_PYTHON = re.compile(r"module interpreter '([^']+)' was not found")
+_NOT_FOUND = re.compile(r"(/\S+): (?:not found|command not found|No such file or directory)")
 # of the folder that Ansible makes for a module, and of nothing that a module writes
 _NO_ROOM = re.compile(
     r"Failed to create temporary directory|(?=.*(?:ansible[-_]tmp|AnsiballZ|ansible_\w+_payload))"
@@ -32,9 +33,9 @@ _ONE_OF = re.compile(r"value of ([\w.]+) must be one (?:or more )?of: (.+), got:
 
 def connection(message, host):
     """What a failed connection means for a fault: text to add, or '' where nothing of it can have reached the host."""
-    if _NEVER_THERE.search(message):
-        return ""
-    return _no_room(host) if _NO_ROOM.search(message) else f"{_ENDED.format(host)} {_maybe_left(host)}"
+    if _NO_ROOM.search(message):
+        return _no_room(host)
+    return "" if _NEVER_THERE.search(message) else f"{_ENDED.format(host)} {_maybe_left(host)}"
 
 
 def result(told, host, injects=True):
@@ -57,11 +58,10 @@ def _no_result(told, message, host):
     raised, output = _RAISED.search(message), "\n".join(str(told.get(name) or "") for name in ("module_stdout", "module_stderr"))
     if not raised and not _NO_RESULT.search(message) and not _NO_PYTHON.search(message):
         return "", "", False
-    missing = _NO_PYTHON.search(message) or (_NO_PYTHON.search(output) if told.get("rc") == 127 else None)
+    missing = _NO_PYTHON.search(message) or (_NOT_FOUND.search(output) if told.get("rc") == 127 else None)
     if missing:
-        where = missing[1] or missing[2]
         return "no_python", (
-            f"There is no Python at {where} on {host}, so the module was not started there. Install it, or name another by the variable "
+            f"There is no Python at {missing[1]} on {host}, so the module was not started there. Install it, or name another by the variable "
             "ansible_python_interpreter."), False
     crashed = raised or _TRACEBACK.search(output)
     if crashed and _NO_ROOM.search(crashed[1]):

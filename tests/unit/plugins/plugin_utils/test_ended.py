@@ -55,6 +55,7 @@ UNPACKED = "OSError: [Errno 28] No space left on device: '/root/.ansible/tmp/ans
     ({"msg": "Module failed: 'a'", "exception": TRACEBACK}, "crashed", "The module crashed on ctl1: 'a'. That is a defect", True),
     ({"msg": NOT_JSON, "rc": 1, "module_stderr": f"Traceback (most recent call last):\n{UNPACKED}"}, "no_room", "is full or cannot be written", False),
     ({"msg": f"Module failed: {UNPACKED}"}, "no_room", "is full or cannot be written", False),
+    ({"msg": "Module failed: /etc/a: No such file or directory"}, "crashed", "The module crashed on ctl1: /etc/a: No such file", True),
     ({"msg": "Module failed: [Errno 28] No space left on device: '/var/lib/faultline/open/x'"}, "crashed", "No space left", True),
     ({"msg": "The module interpreter '/usr/bin/python3' was not found.", "rc": 127, "module_stderr": "/bin/sh: 1: /usr/bin/python3: not found"},
      "no_python", "There is no Python at /usr/bin/python3 on ctl1", False),
@@ -79,6 +80,7 @@ def test_a_module_that_gave_no_result(told, code, words, maybe):
     "Consider changing the remote tmp path in ansible.cfg to a path rooted in \"/tmp\". Failed command was: ( umask 77 && mkdir ), exited with result 1",
     "mkdir: cannot create directory '/root/.ansible/tmp/ansible-tmp-1': No space left on device",
     "mkdir: cannot create directory '/root/.ansible/tmp/ansible-tmp-1': Read-only file system",
+    "mkdir: cannot create directory '/root/.ansible/tmp/ansible-tmp-1': Permission denied",
 ])
 def test_a_folder_for_temporary_files_that_cannot_be_written_is_no_connection_that_ended(message):
     said = _ended.connection(message, "ctl1")
