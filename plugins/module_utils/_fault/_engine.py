@@ -172,7 +172,7 @@ def _taking_back(record):
         yield
     except BaseException as exc:
         # what the undo starts has nothing to do with the injection
-        _exec.LENT.clear()
+        _exec.NOTED_IN.clear()
         _taken_back(record, exc)
         raise
 

@@ -20,8 +20,10 @@ from ._errors import FaultlineError
 
 # seconds that a program may run: it catches only a hang
 _HANG = 300
-# descriptors that every program that we start has open as well (see _journal.injecting())
-LENT = set()
+# descriptors of files in which each program that we start is noted (see _journal.injecting()); the programs themselves do not get them
+NOTED_IN = set()
+# bytes of such a note: the PID and the start of a process
+NOTE = 64
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -46,6 +48,18 @@ def which(name):
         if os.access(path, os.X_OK):
             return path
     return None
+
+
+def _note():
+    """Note who we are: in the child, before it becomes the program, so that whoever starts it may die at any moment."""
+    with open("/proc/self/stat", "rb") as stream:
+        start = stream.read().rsplit(b")", 1)[1].split()[19]
+    for handle in NOTED_IN:
+        os.pwrite(handle, (b"%d %s" % (os.getpid(), start)).ljust(NOTE), 0)
+
+
+def _noting():
+    return _note if NOTED_IN else None
 
 
 # seconds that a program may run at most, whatever its caller allows
@@ -92,7 +106,7 @@ def run(argv, timeout=_HANG, stdin="", check=True):
     try:
         done = subprocess.run(
             argv, input=stdin.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            timeout=timeout, env=environment(), check=False, pass_fds=tuple(LENT),
+            timeout=timeout, env=environment(), check=False, preexec_fn=_noting(),  # pylint: disable=subprocess-popen-preexec-fn
         )
     except FileNotFoundError as exc:
         raise _missing(argv) from exc
@@ -173,7 +187,7 @@ def command(argv, timeout=_HANG, check=True, apart=()):
         try:
             child = subprocess.Popen(  # pylint: disable=consider-using-with
                 list(apart) + argv, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, env=environment(), start_new_session=True,
-                pass_fds=tuple(LENT),
+                preexec_fn=_noting(),  # pylint: disable=subprocess-popen-preexec-fn
             )
         except OSError as exc:
             if isinstance(exc, FileNotFoundError):

@@ -22,7 +22,7 @@ import re
 import stat
 import time
 
-from . import _exec
+from . import _exec, _proc
 from ._errors import FaultlineError
 
 HOME = "/var/lib/faultline" if os.geteuid() == 0 else os.path.expanduser("~/.local/state/faultline")
@@ -134,38 +134,49 @@ def _injection(fault_id):
 
 @contextlib.contextmanager
 def injecting(fault_id):
-    """While a fault is injected and proven: hold a lock that outlives us only in the programs that we have started for it.
+    """While a fault is injected and proven: hold a lock, and have the program that we have started for it last noted in its file.
 
-    So whoever keeps the fault's time knows when nobody works at it any more, however we ended.
+    So whoever keeps the fault's time knows when nobody works at it any more, however we ended. The lock itself is nobody else's: what a
+    program leaves running would hold it for ever.
     """
     try:
         handle = os.open(_injection(fault_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as exc:
         raise unwritable(exc) from exc
     try:
+        _reserve(handle)
         fcntl.flock(handle, fcntl.LOCK_EX)
-        _exec.LENT.add(handle)
+        _exec.NOTED_IN.add(handle)
         yield
     finally:
-        _exec.LENT.discard(handle)
+        _exec.NOTED_IN.discard(handle)
         with contextlib.suppress(OSError):
             os.unlink(_injection(fault_id))
         os.close(handle)
 
 
+def _reserve(handle):
+    """Have room for a note, whatever becomes of the disk."""
+    try:
+        os.pwrite(handle, b" " * _exec.NOTE, 0)
+    except OSError as exc:
+        raise unwritable(exc) from exc
+
+
 def being_injected(fault_id):
-    """Whether anybody is at work at the injection of a fault, or a program that was started for it."""
+    """Whether anybody is at work at the injection of a fault, or a program that was started for it and has not ended itself."""
     try:
         handle = os.open(_injection(fault_id), os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        noted = os.pread(handle, _exec.NOTE, 0).split()
     except BlockingIOError:
         return True
     finally:
         os.close(handle)
-    return False
+    return bool(noted) and _proc.Process(int(noted[0]), int(noted[1]), "").alive
 
 
 def sync_folder(folder):

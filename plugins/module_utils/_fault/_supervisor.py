@@ -15,12 +15,12 @@ import select
 import shutil
 import sys
 
-from . import _errors, _exec, _journal, _runner, _steps, _sweeper, _systemd
+from . import _errors, _exec, _journal, _proc, _runner, _steps, _sweeper, _systemd
 from ._errors import FaultlineError
 from ._exec import run
 
 # the runner's program, which arming installs on the target, but for the families of steps
-_PROGRAM = (_errors, _exec, _journal, _runner, _steps, _sweeper)
+_PROGRAM = (_errors, _exec, _journal, _proc, _runner, _steps, _sweeper)
 # seconds that who keeps the time may take to stand: it catches only a hang, nothing is injected before
 _HANG = 300
 _MAIN = "import sys\n\nfrom faultline import {modules}\n\nsys.exit(_runner.main(sys.argv[1:]))\n"

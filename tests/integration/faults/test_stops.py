@@ -201,6 +201,28 @@ def test_commands_that_leave_their_pipes_open_hold_nobody(stops):
     wait_for(lambda: not stops.states([int(reader)]))
 
 
+def test_what_a_command_leaves_running_holds_no_lock_of_ours(stops):
+    """The module is killed while the command runs on; when that has ended, what it has left keeps neither the undo nor another fault waiting."""
+    down = "setsid sleep 86407 >/dev/null 2>&1 & touch /run/slow.down; until test -e /run/slow.may-go; do sleep 0.1; done"
+    known = stops.faults()
+    playing = stops.start("os_command_fault", {
+        "name": "left", "down": ["/bin/sh", "-c", down], "up": "rm -f /run/slow.down", "timeout": NEVER, "duration": 1})
+    wait_for(lambda: stops.sh("ls /run/slow.down", check=False))
+    (fault_id,) = stops.faults() - known
+    (module,) = wait_for(lambda: injectors(stops, fault_id))
+    stops.sh(f"kill -KILL {module}")
+    kill(playing)
+    left = int(stops.sh("pgrep -fx 'sleep 86407'"))
+    assert "/var/lib/faultline" not in stops.sh(f"ls -l /proc/{left}/fd")
+    # the command itself is still at work, and what it does would come after an undo
+    assert stops.record(fault_id)["deadline_clock"] is None and stops.open_faults() == [fault_id]
+    stops.sh("touch /run/slow.may-go")
+    second = stops.fault("memcached", "freeze", duration=LONG)
+    stops.heal(second)
+    stops.wait_healed()
+    assert stops.record(fault_id)["residue"] == [] and stops.sh("ls /run/slow.down", check=False) == "" and stops.states([left])
+
+
 def test_a_command_that_does_not_end_is_told_and_the_other_faults_are_healed(stops):
     service = {"driver": "process", "grep": "^sleep 86403$", "start_cmd": "echo up soon; sleep 86404", "start_timeout": 2}
     stops.sh("setsid sleep 86403 >/dev/null 2>&1 &")

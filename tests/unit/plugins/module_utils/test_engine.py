@@ -802,18 +802,18 @@ def abandoned(fault, **options):
 class Dies(Break):
     """Whoever injects it is killed, and a program that he has started goes on for a while."""
 
-    def __init__(self, program=None, lingers=0):
-        self.program, self.lingers = program, lingers
+    def __init__(self, program=None, lingers=0, run=_exec.run):
+        self.program, self.lingers, self.run = program, lingers, run
 
     def inject(self, record):
         if self.program:
             child = os.fork()
             if child == 0:
                 try:
-                    _exec.run(self.program, timeout=HANG)
+                    self.run(self.program, timeout=HANG)
                 finally:
                     os._exit(0)
-            assert _proc.wait_until(lambda: any(p.comm == "sleep" for p in _proc.matching(" ".join(self.program))), HANG)
+            assert _proc.wait_until(lambda: any(p.comm == "sleep" for p in _proc.matching(r"4321\.%d" % os.getppid())), HANG)
         os.kill(os.getpid(), 9)
 
 
@@ -834,17 +834,39 @@ def test_a_fault_whose_injector_died_is_undone_after_its_time(clock, duration, l
     assert os.listdir(os.path.join(_journal.HOME, "lock.d")) == []
 
 
+@pytest.fixture
+def word():
+    """What a sleep of ours is known by; none is left in the end."""
+    made = "4321.%d" % os.getpid()
+    yield made
+    for process in _proc.matching("sleep " + made):
+        process.send(9)
+
+
 @needs_root
-def test_a_program_that_was_started_for_the_injection_is_waited_for(clock):
+@pytest.mark.parametrize("run", [_exec.run, _exec.command])
+def test_a_program_that_was_started_for_the_injection_is_waited_for(clock, word, run):
     """As systemctl stop: it outlives whoever called it, and so must the patience."""
-    word = "4321.%d" % os.getpid()
-    record = abandoned(Dies(["sleep", word]), duration=10)
+    record = abandoned(Dies(["sleep", word], run=run), duration=10)
     clock[0] += 60
     assert _runner._pause(record["id"]) == _runner._LOOK
     for process in _proc.matching("sleep " + word):
         process.send(9)
     assert _proc.wait_until(lambda: _runner._pause(record["id"]) != _runner._LOOK, HANG)
     assert _runner.remaining(record["id"]) == (None, 10)
+
+
+@needs_root
+@pytest.mark.parametrize("run", [_exec.run, _exec.command])
+def test_what_a_command_leaves_running_is_no_part_of_the_injection(clock, word, run):
+    """It may run for ever: nobody is to wait for it, nor does it get a lock of ours."""
+    record = abandoned(Dies(["/bin/sh", "-c", f"sleep {word} >/dev/null 2>&1 &"], run=run), duration=10)
+    (left,) = [process for process in _proc.matching("sleep " + word) if process.comm == "sleep"]
+    assert _proc.wait_until(lambda: not [p for p in _proc.matching("sh -c sleep " + word) if p.comm == "sh"], HANG)
+    opened = [os.readlink(f"/proc/{left.pid}/fd/{name}") for name in os.listdir(f"/proc/{left.pid}/fd")]
+    assert not [path for path in opened if path.startswith(_journal.HOME)]
+    assert _runner._pause(record["id"]) == 10 and left.alive
+    assert not _journal.never_armed(record) and not _journal.being_injected(record["id"])
 
 
 @needs_root
