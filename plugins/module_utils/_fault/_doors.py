@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 
 from . import _namespaces, _nft, _proc, _reach
+from ._errors import FaultlineError
 
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1", None: "127.0.0.1"}
 
@@ -53,9 +54,19 @@ class Door:
         return [self.inner] + self.outer
 
 
+def gone(processes):
+    """The error for processes that have ended between two looks: what is not there any more is in no place."""
+    return FaultlineError(
+        "%s ended while it was looked at." % ", ".join(map(str, processes)), code="gone",
+        hint="Nothing was touched. Try again; if it ends again and again, see the service's own log.")
+
+
 def where(process):
-    """(namespace, path, place) of a process, as a Door has it."""
+    """(namespace, path, place) of a process, as a Door has it; FaultlineError (gone) for one that has ended."""
     namespace = _proc.namespace(process.pid)
+    if not process.alive:
+        # nor is what has its PID now the one that was meant
+        raise gone([process])
     if namespace in (None, _proc.namespace("self")):
         return None, "", ""
     name = _namespaces.name(namespace)
@@ -86,10 +97,12 @@ def of(sockets, process, way="both", table=None):
 
 
 def grouped(sockets):
-    """[(process, its sockets)], one for each network namespace that these sockets are in."""
+    """[(process, its sockets)], one for each network namespace that these sockets are in; without those that nobody has open any more."""
     groups = {}
     for entry in sockets:
-        groups.setdefault(entry.namespace, (entry.holders[0], []))[1].append(entry)
+        holder = next((process for process in entry.holders if process.alive), None)
+        if holder is not None:
+            groups.setdefault(entry.namespace, (holder, []))[1].append(entry)
     return list(groups.values())
 
 

@@ -178,7 +178,13 @@ class _Hit(ServiceFault):
 
     def _endpoints(self, sockets):
         """{endpoint: answer before} of these sockets, or where nobody has them yet of those before."""
-        now = [endpoint for process, some in _doors.grouped(sockets) for door in _doors.of(some, process) for endpoint in door.endpoints]
+        try:
+            now = [endpoint for process, some in _doors.grouped(sockets) for door in _doors.of(some, process) for endpoint in door.endpoints]
+        except FaultlineError as exc:
+            if exc.code != "gone":
+                raise
+            # it has ended again, and who comes next is looked for
+            now = []
         found = {}
         for before, answer in self.wanted.items():
             same = [each for each in now if (each.protocol, each.port) == (before.protocol, before.port)]
@@ -502,7 +508,10 @@ class Unplug(ServiceFault):
         """Where the service itself listens at a port: a load balancer may have the same port at another address of this host."""
         mine = [entry for entry in self.sockets if (entry.protocol, entry.port) == (protocol, number)]
         if mine:
-            return [door for process, sockets in _doors.grouped(mine) for door in _doors.of(sockets, process, way)]
+            doors = [door for process, sockets in _doors.grouped(mine) for door in _doors.of(sockets, process, way)]
+            if not doors:
+                raise _doors.gone([process for entry in mine for process in entry.holders])
+            return doors
         return self._doors_of_others(protocol, number, way)
 
     def _doors_of_others(self, protocol, number, way):
@@ -531,7 +540,10 @@ class Unplug(ServiceFault):
 
     def _one_of_each_namespace(self):
         found = {}
-        for process in self.processes or [_proc.lookup(os.getpid())]:
+        alive = [process for process in self.processes if process.alive]
+        if self.processes and not alive:
+            raise _doors.gone(self.processes)
+        for process in alive or [_proc.lookup(os.getpid())]:
             found.setdefault(_proc.namespace(process.pid), process)
         return list(found.values())
 

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -234,6 +235,43 @@ def test_each_door_has_counters_of_its_own(monkeypatch):
     said = type("Finished", (), {"out": json.dumps({"nftables": [{"metainfo": {}}, {"table": {}}, *rules]})})
     monkeypatch.setattr(_nft, "run", lambda argv: said)
     assert _nft.dropped("faultline_x", doors) == [1, 2, 330, 440]
+
+
+@pytest.fixture
+def ended():
+    """A process that has ended since it was seen."""
+    with subprocess.Popen(["true"]) as child:
+        pass
+    return _proc.Process(child.pid, 1, "true")
+
+
+def test_a_process_that_has_ended_is_told_as_gone_and_not_as_one_of_this_host(ended):
+    assert _doors.where(ME) == (None, "", "")
+    with pytest.raises(FaultlineError) as caught:
+        _doors.where(ended)
+    assert caught.value.code == "gone" and str(ended) in caught.value.message and "ended while it was looked at" in caught.value.message
+
+
+def test_a_door_is_seen_by_whoever_still_has_it_open(ended):
+    """A worker that has ended since is no reason to look in another place."""
+    with bound() as server:
+        inode = str(os.fstat(server.fileno()).st_ino)
+        (mine,) = [each for each in _proc.listening([ME]) if each.inode == inode]
+        mine.holders.insert(0, ended)
+        assert [process for process, _sockets in _doors.grouped([mine])] == [ME]
+        mine.holders[:] = [ended]
+        # nobody has it any more
+        assert _doors.grouped([mine]) == []
+
+
+def test_where_nobody_listens_any_more_nothing_of_this_host_is_cut_in_its_place(ended, monkeypatch):
+    monkeypatch.setattr(_nft, "require", lambda elsewhere: None)
+    monkeypatch.setattr(Mine, "processes", lambda self: [ended])
+    with bound() as server:
+        fault = _service_faults.Unplug(Mine("app", {}), [("tcp", server.getsockname()[1], "both")])
+        with pytest.raises(FaultlineError) as caught:
+            fault.resolve()
+    assert caught.value.code == "gone" and "Nothing was touched" in caught.value.hint
 
 
 class Mine(_services.Service):
