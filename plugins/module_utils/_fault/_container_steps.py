@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from . import _container_engines, _namespaces, _nft, _proc, _steps, _systemd
+from . import _container_engines, _namespaces, _proc, _steps, _systemd, _table_steps
 
-PROGRAM = (_container_engines, _namespaces, _nft, _proc, _systemd)
+PROGRAM = (_container_engines, _table_steps, *_table_steps.PROGRAM, _proc, _systemd)
 # seconds that a container may take to run once it is started, or to be thawed; the undo's other steps wait meanwhile, and it is tried again
 _START = 60
 # and an engine to answer, as after the host has booted
@@ -155,7 +155,7 @@ class Unpause:
         return "the container %s is still paused" % step["name"] if cls._paused(step) is not None else ""
 
 
-class DeleteTableInside:
+class DeleteTableInside(_table_steps.OwnTable):
     """Delete an nftables table of our own in a network namespace: {table, namespace, sandbox, name}.
 
     namespace: [device, inode] of the namespace's file; sandbox: the path at which the engine keeps it.
@@ -170,27 +170,12 @@ class DeleteTableInside:
             table=table, namespace=list(namespace), sandbox=found.sandbox, **_of(found))
 
     @staticmethod
-    def undo(step):
-        inside = entrance(step)
-        if inside is not None:
-            _nft.delete(step["table"], inside)
+    def entrance(step):
+        return _namespaces.entrance(step["namespace"], step["sandbox"])
 
     @staticmethod
-    def held(step):
-        inside = entrance(step)
-        return inside is not None and _nft.exists(step["table"], inside)
-
-    @staticmethod
-    def residue(step):
-        inside = entrance(step)
-        if inside is None or not _nft.exists(step["table"], inside):
-            return ""
-        return "nftables table inet %s is still there in the network namespace of %s" % (step["table"], step["name"])
-
-
-def entrance(step):
-    """What runs a program in the network namespace of a step; None when the kernel has let it go, with all that was in it."""
-    return _namespaces.entrance(step["namespace"], step["sandbox"])
+    def place(step):
+        return "the network namespace of %s" % step["name"]
 
 
 _steps.register(RestorePolicy, StartContainer, Unpause, DeleteTableInside)

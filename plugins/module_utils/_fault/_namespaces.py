@@ -60,16 +60,37 @@ def identity(path):
     return info.st_dev, info.st_ino
 
 
-def mounted():
-    """The paths at which namespaces are kept without a process: those of `ip netns`, and of the engines of containers."""
+def mounted(process="self"):
+    """The paths at which namespaces are kept without a process: those of `ip netns`, and of the engines of containers; as a process sees them."""
     try:
-        with open("/proc/self/mountinfo") as stream:
+        with open("/proc/%s/mountinfo" % process) as stream:
             lines = stream.read().splitlines()
     except OSError:
         return []
     paths = [re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal.group(1), 8)), line.split()[4]) for line in lines if " - nsfs " in line]
     # what people name comes first
     return sorted(paths, key=lambda path: not path.startswith(NAMED))
+
+
+def _processes():
+    return [name for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _kept_elsewhere():
+    """Paths that lead to namespaces which only others keep: their threads, their open files, and mounts that they alone see."""
+    seen = {identity("/proc/self/ns/mnt")}
+    for pid in _processes():
+        for folder, below in (("task", "/ns/net"), ("fd", "")):
+            try:
+                names = os.listdir("/proc/%s/%s" % (pid, folder))
+            except OSError:
+                # it has ended meanwhile
+                continue
+            yield from ("/proc/%s/%s/%s%s" % (pid, folder, name, below) for name in names)
+        tree = identity("/proc/%s/ns/mnt" % pid)
+        if tree not in seen:
+            seen.add(tree)
+            yield from ("/proc/%s/root%s" % (pid, path) for path in mounted(pid))
 
 
 def find(wanted, hint=""):
@@ -79,11 +100,11 @@ def find(wanted, hint=""):
     for path in ([hint] if hint else []) + mounted():
         if identity(path) == wanted:
             return path
-    for name in os.listdir("/proc"):
+    for name in _processes():
         path = "/proc/%s/ns/net" % name
-        if name.isdigit() and identity(path) == wanted:
+        if identity(path) == wanted:
             return path
-    return None
+    return next((path for path in _kept_elsewhere() if identity(path) == wanted), None)
 
 
 def name(wanted):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import signal
 
-from . import _journal, _namespaces, _nft, _proc, _steps, _systemd
+from . import _journal, _namespaces, _proc, _steps, _systemd, _table_steps
 from ._exec import command
 
-PROGRAM = (_namespaces, _nft, _proc, _systemd)
+PROGRAM = (_table_steps, *_table_steps.PROGRAM, _proc, _systemd)
 # seconds that what is undone may take to show it. The other steps of the undo wait meanwhile, and an undo that shows nothing is told and
 # tried again: so it is no longer than a host that stands still for a while needs
 _SETTLE = 60
@@ -71,7 +71,7 @@ class StartUnit:
         return "" if _systemd.show([step["unit"]])[0].active else _systemd.last_words(step["unit"])
 
 
-class DeleteTable:
+class DeleteTable(_table_steps.OwnTable):
     """Delete an nftables table of our own: {table}; with {namespace, place}, in another network namespace than that of this host.
 
     namespace: (device, inode) of its file; place: its name for people.
@@ -85,22 +85,12 @@ class DeleteTable:
         return _steps.step(cls, "delete nftables table inet %s%s" % (table, " in " + place if place else ""), table=table, **keys)
 
     @staticmethod
-    def undo(step):
-        inside = _namespaces.entrance(step.get("namespace"))
-        if inside is not None:
-            _nft.delete(step["table"], inside)
+    def entrance(step):
+        return _namespaces.entrance(step.get("namespace"))
 
     @staticmethod
-    def held(step):
-        inside = _namespaces.entrance(step.get("namespace"))
-        return inside is not None and _nft.exists(step["table"], inside)
-
-    @staticmethod
-    def residue(step):
-        inside = _namespaces.entrance(step.get("namespace"))
-        if inside is None or not _nft.exists(step["table"], inside):
-            return ""
-        return "nftables table inet %s is still there%s" % (step["table"], " in " + step["place"] if step.get("place") else "")
+    def place(step):
+        return step.get("place") or ("the network namespace of the service" if step.get("namespace") else "")
 
 
 class Run:

@@ -270,6 +270,8 @@ def test_the_rules_in_a_namespace_that_is_gone_are_gone_with_it(rooms):
         node.heal(cut)
         record = node.record(cut["fault"]["id"])
         assert record["state"] == "undone" and record["held"] is False
+        (note,) = record["notes"]
+        assert "is gone, and nftables table inet " + cut["proof"]["table"] in note
     finally:
         node.sh("rm -f /root/alone")
 
@@ -289,6 +291,27 @@ def test_a_freeze_that_leaves_somebody_who_answers_is_not_proven(place):
     assert place.asked("tcp", "0.0.0.0", 18082) == "silent"
     node.heal(frozen)
     assert place.asked("tcp", "0.0.0.0", 18082, patience=HANG) == "lent"
+
+
+def test_the_rules_in_a_namespace_that_outlives_its_processes_are_found_there(rooms):
+    """Somebody still has it open: what is in it is neither gone nor another namespace's."""
+    place, node = rooms, rooms.node
+    node.sh("printf '#!/bin/sh\\nip link set lo up\\nexec \"$@\"\\n' > /root/alone && chmod +x /root/alone; touch /root/go")
+    try:
+        place.serve("doors-alone", "tcp", "0.0.0.0", 18081, "alone", "/root/go", inside="/usr/bin/unshare -n /root/alone")
+        (pid,) = wait_for(lambda: node.processes("doors-alone"))
+        wait_for(lambda: place.asked("tcp", "0.0.0.0", 18081, inside=f"nsenter -t {pid} -n") == "alone")
+        node.sh(f"systemd-run --quiet --unit=doors-keeper /bin/sh -c 'exec 3</proc/{pid}/ns/net; exec sleep 4321'")
+        place.units.add("doors-keeper")
+        keeper = node.processes("doors-keeper")[0]
+        inside = wait_for(lambda: node.sh(f"ls /proc/{keeper}/fd/3", check=False)).join(["nsenter --net=", ""])
+        cut = node.fault("doors-alone", "unplug", duration=LONG)
+        node.sh("systemctl stop doors-alone")
+        assert tables(node, inside) == [cut["proof"]["table"]]
+        node.heal(cut)
+        assert tables(node, inside) == [] and node.record(cut["fault"]["id"])["notes"] == []
+    finally:
+        node.sh("rm -f /root/alone")
 
 
 @pytest.mark.parametrize("action", ["kill", "restart"])

@@ -333,10 +333,10 @@ def test_what_the_kernels_freezer_says(monkeypatch, rows, files, frozen):
 
 def test_a_network_namespace_is_entered_through_whoever_is_in_it():
     ours = {"namespace": list(_namespaces.identity("/proc/self/ns/net")), "sandbox": "/run/docker/netns/gone"}
-    nsenter, way, end = _container_steps.entrance(ours)
+    nsenter, way, end = _container_steps.DeleteTableInside.entrance(ours)
     assert (nsenter, end) == ("nsenter", "--") and _namespaces.identity(way.removeprefix("--net=")) == tuple(ours["namespace"])
     # the kernel has let it go
-    assert _container_steps.entrance({**ours, "namespace": [1, 1]}) is None
+    assert _container_steps.DeleteTableInside.entrance({**ours, "namespace": [1, 1]}) is None
 
 
 @pytest.mark.parametrize(("there", "undone", "notes"), [
