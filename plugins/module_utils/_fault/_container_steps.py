@@ -80,6 +80,10 @@ class StartContainer:
             claim="down:" + unit if unit else "down:%s:%s" % (found.engine.name, found.id), unit=unit, **_of(found))
 
     @staticmethod
+    def takes(step):
+        return (_systemd.START_TIMEOUT if step["unit"] else 0) + 2 * _PATIENCE + _START
+
+    @staticmethod
     def _now(step, patience=0):
         """The container, or, where a unit makes it anew with each start, the one of its name."""
         found = _look(step, patience=patience)
@@ -89,7 +93,7 @@ class StartContainer:
     def undo(cls, step):
         found = cls._now(step, _PATIENCE)
         if step["unit"]:
-            if not _systemd.show([step["unit"]])[0].active:
+            if not _systemd.show([step["unit"]])[0].stays:
                 _systemd.start([step["unit"]])
         elif found is None:
             return _lost(step)

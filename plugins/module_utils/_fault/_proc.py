@@ -205,6 +205,11 @@ def ticks():
     return int(time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)) * os.sysconf("SC_CLK_TCK"))
 
 
+def since(moment):
+    """Seconds since a moment of that clock."""
+    return (ticks() - moment) / os.sysconf("SC_CLK_TCK")
+
+
 def container(pid):
     """The id of the container that a process is in, by its control group; '' for one of this host, which may be a container itself."""
     def ids(of):

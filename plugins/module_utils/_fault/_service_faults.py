@@ -350,7 +350,8 @@ class Terminate(ServiceFault):
         try:
             self.service.stop()
         except FaultlineError as exc:
-            if exc.code in ("program_failed", "missing_program") and _service_steps.Run.refused(record["steps"]):
+            untold = exc.code == "missing_program"
+            if (untold or exc.code == "program_failed") and _service_steps.Run.refused(record["steps"], untold):
                 _journal.extend(record, [])
             raise
 

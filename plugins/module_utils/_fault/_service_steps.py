@@ -15,6 +15,8 @@ PROGRAM = (_table_steps, *_table_steps.PROGRAM, _proc, _systemd)
 # seconds that what is undone may take to show it. The other steps of the undo wait meanwhile, and an undo that shows nothing is told and
 # tried again: so it is no longer than a host that stands still for a while needs
 _SETTLE = 60
+# seconds that the stop of a service may take which no unit runs, where its definition does not say: DevStack allows as long
+STOP_TIMEOUT = 300
 
 
 class Continue:
@@ -54,12 +56,16 @@ class StartUnit:
         return _steps.step(cls, "start %s" % unit, claim="down:" + unit, unit=unit)
 
     @staticmethod
+    def takes(step):
+        return _systemd.START_TIMEOUT + _SETTLE
+
+    @staticmethod
     def do(step):
         _systemd.stop([step["unit"]])
 
     @staticmethod
     def undo(step):
-        if not _systemd.show([step["unit"]])[0].active:
+        if not _systemd.show([step["unit"]])[0].stays:
             _systemd.start([step["unit"]])
 
     @staticmethod
@@ -94,19 +100,21 @@ class DeleteTable(_table_steps.OwnTable):
 
 
 class Run:
-    """Run a command, and see that a process has come: {argv, grep, timeout, meant, told, boot, by_signal, refused}.
+    """Run a command, and see that a process has come: {argv, grep, timeout, stopping}. timeout: seconds that the command may take.
 
-    timeout: seconds that the command may take; meant: the processes that were there before; told: when they were told to stop, in ticks of the
-    clock that processes are dated by since boot, or None; by_signal: whether that was a SIGTERM of ours; refused: whether what was to stop them has failed.
+    stopping, of its stop: meant, the processes that were there before; told, when they were told to stop, in ticks of the clock that processes are
+    dated by since boot, or None; by_signal, whether that was a SIGTERM of ours; refused, whether what was to stop them has failed; limit, seconds
+    that they may take to go even so.
     """
 
     type = "run"
 
     @classmethod
-    def make(cls, argv, grep, claim, meant=(), timeout=_systemd.START_TIMEOUT, by_signal=False):
+    def make(cls, argv, grep, claim, meant=(), timeout=_systemd.START_TIMEOUT, by_signal=False, stop_timeout=STOP_TIMEOUT):
         return _steps.step(
-            cls, "run: %s" % " ".join(argv), claim=claim, argv=argv, grep=grep, meant=[process.as_dict() for process in meant], timeout=timeout,
-            by_signal=by_signal, told=None, refused=False, boot=_journal.boot())
+            cls, "run: %s" % " ".join(argv), claim=claim, argv=argv, grep=grep, timeout=timeout, stopping={
+                "meant": [process.as_dict() for process in meant], "told": None, "boot": _journal.boot(), "by_signal": by_signal, "refused": False,
+                "limit": stop_timeout})
 
     @classmethod
     def told(cls, steps):
@@ -114,23 +122,33 @@ class Run:
         return cls._note(steps, "told", _proc.ticks())
 
     @classmethod
-    def refused(cls, steps):
-        """Note in steps that what was to stop their service has failed, and so may have told nobody; whether there was anything to note."""
-        return cls._note(steps, "refused", True)
+    def refused(cls, steps, untold=False):
+        """Note in steps that what was to stop their service has failed; whether there was anything to note. untold: nobody can have heard of it."""
+        return cls._note(steps, "refused", True, **({"limit": 0} if untold else {}))
 
     @classmethod
-    def _note(cls, steps, key, value):
-        fresh = [step for step in steps if step["type"] == cls.type and not step.get(key)]
+    def _note(cls, steps, key, value, **more):
+        fresh = [step for step in steps if step["type"] == cls.type and not cls._stopping(step)[key]]
         for step in fresh:
-            step[key] = value
+            step["stopping"] = dict(cls._stopping(step), **{key: value}, **more)
         return bool(fresh)
+
+    @staticmethod
+    def _stopping(step):
+        """What is known of its stop. Records of older versions have that among the keys of the step itself, or do not tell."""
+        unknown = {"meant": [], "told": None, "boot": None, "by_signal": False, "refused": False, "limit": STOP_TIMEOUT}
+        return step.get("stopping") or {key: step.get(key, default) for key, default in unknown.items()}
+
+    @staticmethod
+    def takes(step):
+        return step.get("timeout", _systemd.START_TIMEOUT) + 2 * _SETTLE
 
     @classmethod
     def undo(cls, step):
         leaving, new = cls._now(step)
         if leaving and not new:
             # who was told to stop may go at any moment, and only then is there something to start
-            _proc.wait_until(lambda: not any(process.alive for process in leaving), _SETTLE, pause=0.1)
+            _proc.wait_until(lambda: cls._stays(step, leaving) or not any(process.alive for process in leaving), _SETTLE, pause=0.1)
             leaving, new = cls._now(step)
             if leaving and not new and not cls._bystanders(step, leaving):
                 return cls._stays(step, leaving)
@@ -150,35 +168,40 @@ class Run:
             return ""
         if not leaving:
             return "no process matches '%s'" % step["grep"]
-        return "%s was told to stop and is still there: it may go at any moment, and is started again only when it has gone" % ", ".join(map(str, leaving))
+        return "%s %s: it may go at any moment, and is started again only when it has gone" % (
+            ", ".join(map(str, leaving)),
+            "may have been told to stop by what has failed" if cls._stopping(step)["refused"] else "was told to stop and is still there")
 
-    @staticmethod
-    def _now(step):
+    @classmethod
+    def _now(cls, step):
         """(processes that are on their way out, processes that nobody has told to stop) of those that match."""
-        found = _proc.matching(step["grep"])
+        found, stopping = _proc.matching(step["grep"]), cls._stopping(step)
         # after a boot nobody is left who was told
-        if step.get("told") is None or step.get("boot") != _journal.boot():
+        if stopping["told"] is None or stopping["boot"] != _journal.boot():
             return [], found
-        meant = [_proc.Process.from_dict(each) for each in step["meant"]]
+        meant = [_proc.Process.from_dict(each) for each in stopping["meant"]]
         # one that came before the order may be a child that a worker had made meanwhile; it has got the same signal
-        leaving = [process for process in found if process in meant or process.start < step["told"]]
+        leaving = [process for process in found if process in meant or process.start < stopping["told"]]
         # what a process that leaves makes goes with it
         heirs = _proc.descendants(leaving)
         return [p for p in found if p in leaving or p in heirs], [p for p in found if p not in leaving and p not in heirs]
 
-    @staticmethod
-    def _bystanders(step, leaving):
+    @classmethod
+    def _bystanders(cls, step, leaving):
         """Whether who is still there only matches, as who reads a log: the command that stops the service has ended others, and these have stayed."""
-        meant = [_proc.Process.from_dict(each) for each in step["meant"]]
-        return not step["by_signal"] and not step["refused"] and all(each in meant for each in leaving) and not all(each.alive for each in meant)
+        stopping = cls._stopping(step)
+        meant = [_proc.Process.from_dict(each) for each in stopping["meant"]]
+        return (not stopping["by_signal"] and not stopping["refused"] and all(each in meant for each in leaving)
+                and not all(each.alive for each in meant))
 
-    @staticmethod
-    def _stays(step, leaving):
+    @classmethod
+    def _stays(cls, step, leaving):
         """Why these processes are known to stay though they were told to stop, in words; '' where they may still go."""
-        names = ", ".join(map(str, leaving))
-        if step["refused"]:
+        names, stopping = ", ".join(map(str, leaving)), cls._stopping(step)
+        # a command that has failed may have sent its signal before
+        if stopping["refused"] and _proc.since(stopping["told"]) >= stopping["limit"]:
             return "what was to stop %s has failed, and it runs on" % names
-        if step["by_signal"] and all(process.ignores(signal.SIGTERM) for process in leaving):
+        if stopping["by_signal"] and all(process.ignores(signal.SIGTERM) for process in leaving):
             return "%s ignores SIGTERM, and runs on" % names
         return ""
 

@@ -14,8 +14,8 @@ from . import _proc, _service_steps, _systemd, _unit_processes
 from ._errors import FaultlineError
 from ._exec import which
 
-# seconds that the start and the stop of a service may take which no unit runs, where its definition does not say: DevStack allows as long for a stop
-START_TIMEOUT = STOP_TIMEOUT = 300
+# seconds that the start of a service may take which no unit runs, where its definition does not say
+START_TIMEOUT = 300
 
 
 # seconds that what its unit leaves to itself has to end on SIGTERM, where it is to end as well
@@ -523,7 +523,7 @@ class ProcessService(Service):
 
     @property
     def stop_timeout(self):
-        return self.definition.get("stop_timeout") or STOP_TIMEOUT
+        return self.definition.get("stop_timeout") or _service_steps.STOP_TIMEOUT
 
     @property
     def start_timeout(self):
@@ -536,7 +536,8 @@ class ProcessService(Service):
 
     def start_steps(self):
         return [_service_steps.Run.make(
-            self._command("start_cmd"), self.grep, "down:process:" + self.name, self.processes(), self.start_timeout, self._by_signal)]
+            self._command("start_cmd"), self.grep, "down:process:" + self.name, self.processes(), self.start_timeout, self._by_signal,
+            self.stop_timeout)]
 
     def start(self):
         if not self.can_start:

@@ -18,7 +18,7 @@ from ._exec import run
 _PROPERTIES = (
     "Id", "Names", "LoadState", "ActiveState", "SubState", "UnitFileState", "ControlGroup", "Restart",
     "RestartUSec", "TimeoutStopUSec", "RequiredBy", "BoundBy", "ConsistsOf", "TriggeredBy", "WatchdogUSec",
-    "Type", "MainPID", "KillMode", "Result", "Transient", "RefuseManualStart",
+    "Type", "MainPID", "KillMode", "Result", "Transient", "RefuseManualStart", "Job",
     "SuccessExitStatus", "RestartPreventExitStatus", "RestartForceExitStatus",
 )
 # signals by which a process ends cleanly in systemd's eyes (systemd.service(5), Restart=)
@@ -99,6 +99,8 @@ class Unit:
         self.masked = properties.get("LoadState") == "masked"
         self.state = properties.get("ActiveState", "inactive")
         self.substate = properties.get("SubState", "dead")
+        # the number of what systemd is about to do to it, or 0
+        self.job = int(properties.get("Job") or 0)
         self.enabled = properties.get("UnitFileState", "").startswith("enabled")
         self.control_group = properties.get("ControlGroup", "")
         self.type = properties.get("Type", "")
@@ -121,6 +123,11 @@ class Unit:
     @property
     def active(self):
         return self.state in ("active", "reloading")
+
+    @property
+    def stays(self):
+        """Active, and nothing is on its way that would change it, as a stop whose systemctl has given up on an answer."""
+        return self.active and not self.job
 
     @property
     def up(self):

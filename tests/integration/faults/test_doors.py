@@ -304,7 +304,7 @@ def test_the_rules_in_a_namespace_that_outlives_its_processes_are_found_there(ro
         node.sh(f"systemd-run --quiet --unit=doors-keeper /bin/sh -c 'exec 3</proc/{pid}/ns/net; exec sleep 4321'")
         place.units.add("doors-keeper")
         keeper = node.processes("doors-keeper")[0]
-        inside = wait_for(lambda: node.sh(f"ls /proc/{keeper}/fd/3", check=False)).join(["nsenter --net=", ""])
+        inside = f"nsenter --net={wait_for(lambda: node.sh(f'ls /proc/{keeper}/fd/3', check=False))}"
         cut = node.fault("doors-alone", "unplug", duration=LONG)
         node.sh("systemctl stop doors-alone")
         assert tables(node, inside) == [cut["proof"]["table"]]

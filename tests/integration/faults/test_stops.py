@@ -150,7 +150,7 @@ def test_the_stop_of_a_unit_that_something_starts_again_is_told_in_words(slow_un
 
 
 def test_a_stop_that_its_command_refuses_leaves_the_service_and_closes_the_journal(stops):
-    service = slow(0, terminate_cmd="echo no such thing >&2; exit 3")
+    service = slow(0, terminate_cmd="echo no such thing >&2; exit 3", stop_timeout=1)
     stops.sh(service["start_cmd"])
     old = pid(stops, service)
     known = stops.faults()
@@ -160,6 +160,22 @@ def test_a_stop_that_its_command_refuses_leaves_the_service_and_closes_the_journ
     assert "'echo no such thing >&2; exit 3' failed with status 3. It said: no such thing" in answer["msg"]
     assert pids(stops, service) == [old] and stops.open_faults() == []
     assert any("has failed, and it runs on" in note for note in stops.record(fault_id)["notes"])
+
+
+def test_a_stop_whose_command_fails_after_its_signal_is_a_slow_one(stops):
+    """As of a script that sends the signal, and fails because its process has not gone within ten seconds: it goes later, and is started again."""
+    service = slow(NEVER, terminate_cmd="pkill -TERM -f '[/]opt/stops/slow.py'; echo still there >&2; exit 3", stop_timeout=NEVER)
+    stops.sh(service["start_cmd"])
+    old = pid(stops, service)
+    known = stops.faults()
+    answer = stops.refused("slow", "terminate", duration=LONG, **service)
+    (fault_id,) = stops.faults() - known
+    assert answer["failure"]["code"] == "program_failed" and told(stops) == [old], answer.output
+    assert any("may have been told to stop by what has failed" in words for words in answer["residue"]), answer.output
+    assert pids(stops, service) == [old] and stops.open_faults() == [fault_id]
+    stops.sh("touch /run/slow.may-go")
+    stops.wait_healed()
+    assert pid(stops, service) != old and stops.record(fault_id)["residue"] == []
 
 
 def test_one_that_ignores_the_signal_is_known_to_stay(stops):
