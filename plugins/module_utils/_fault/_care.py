@@ -12,7 +12,7 @@ from . import _exec, _journal, _orphans, _runner, _service_steps, _supervisor
 from ._errors import FaultlineError
 
 # seconds that the undo of one fault may take when somebody heals
-TIMEOUT = 900
+TIMEOUT = _runner.ATTEMPT
 # known here; faults of other families are undone by the program that armed them
 KNOWN = (_service_steps,)
 STATES = ("scheduled", "armed", "injected", "undoing", "residue", "undone", "aborted", "done")

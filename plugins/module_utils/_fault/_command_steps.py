@@ -24,6 +24,10 @@ class Mend:
         return _steps.step(cls, "run %s" % words, up=up, up_check=up_check, down_check=down_check, timeout=timeout)
 
     @staticmethod
+    def takes(step):
+        return 2 * step["timeout"]
+
+    @staticmethod
     def undo(step):
         launch(step["up"], step["timeout"])
 

@@ -236,6 +236,7 @@ def _with_its_undo(fault, record, write, patience=_HANG):
     def free():
         with _journal.locked():
             record["steps"] = fault.steps(record["id"]) if fault.reversible else []
+            record["undo_takes"] = _steps.undo_takes(record["steps"])
             if _journal.claimed_by_undoing({step.get("claim") for step in record["steps"]} - {None}):
                 return False
             # its time to be injected begins now

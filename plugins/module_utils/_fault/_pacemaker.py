@@ -114,6 +114,10 @@ class Allow:
         xml = "<rsc_location id=%s rsc=%s node=%s score=\"-INFINITY\"/>" % tuple(quoteattr(step[key]) for key in ("constraint", "resource", "node"))
         run(["cibadmin", "--create", "--scope=constraints", "--xml-text=" + xml], timeout=60)
 
+    @staticmethod
+    def takes(step):
+        return 60 + _TIMEOUT
+
     @classmethod
     def undo(cls, step):
         if cls.held(step):

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import resource
@@ -28,8 +29,8 @@ from . import _exec, _journal, _steps, _sweeper
 from ._errors import FaultlineError
 from ._exec import run
 
-# a failed undo is tried again after these pauses, in seconds; then it waits for heal or the next boot
-PAUSES = (1, 2, 5, 10, 30, 60, 60, 60)
+# a failed undo is tried again after these pauses, in seconds, the last one again and again; in the end it waits for heal or the next boot
+PAUSES = (1, 2, 5, 10, 30, 60)
 # how long an injection and its proof may take, in seconds, before it is undone for that though somebody is still at work; it catches only
 # a hang, for each program that is run has a bound of its own
 _INJECTION = 600
@@ -39,10 +40,8 @@ _LOOK = 0.2
 _BACKSTOP = 5
 # how long one look at the effect may take before the undo, in seconds
 _GLANCE = 30
-# an undo may start a database, which takes its time
-_UNDO_TIMEOUT = 1800
-# and this is as long as all programs of one attempt of it may take together, in seconds
-_ATTEMPT = 900
+# as long as all programs of one attempt of an undo may take together, in seconds, where its steps do not need more: it may start a database
+ATTEMPT = 900
 
 
 def undo(fault_id, elsewhere=True, asked=True, patience=None):
@@ -125,7 +124,7 @@ def _why(exc):
 def _undo_by_its_own_program(record, patience):
     try:
         _journal.trust(record["program"][-1])
-        run(record["program"] + ["once", record["id"]], timeout=_UNDO_TIMEOUT)
+        run(record["program"] + ["once", record["id"]], timeout=_longest_attempt(record))
     except (FaultlineError, OSError) as exc:
         with _journal.locked_for_undo(record["id"], patience), _journal.locked():
             record = _journal.load_open(record["id"]) or record
@@ -218,16 +217,38 @@ def _lasted(record, asked):
 def undo_persistently(fault_id):
     """Undo, and try again while there is residue. The exit status of the stop hook."""
     _wait_for_programs(fault_id)
-    for pause in PAUSES + (0,):
-        with _exec.within(_ATTEMPT):
+    record, begun = _journal.load_open(fault_id), _journal.clock()
+    for pause in itertools.chain(PAUSES, itertools.repeat(PAUSES[-1])):
+        if record is None:
+            return 0
+        with _exec.within(_attempt(record)):
             record = undo(fault_id, elsewhere=False, asked=False)
         if record is None or record["state"] != "residue":
             return 0
-        if _sweeper.is_next():
-            # the shutdown must not wait for us
+        # the shutdown must not wait for us
+        if _sweeper.is_next() or _journal.clock() + pause > begun + _perseverance(record):
             return 1
         time.sleep(pause)
-    return 1
+
+
+def _attempt(record):
+    """Seconds that all programs of one attempt of an undo may take together."""
+    return max(ATTEMPT, record.get("undo_takes", 0))
+
+
+def _longest_attempt(record):
+    """And the attempt as a whole, which waits for what its programs have begun."""
+    return 2 * _attempt(record)
+
+
+def _perseverance(record):
+    """Seconds in which an undo is tried again and again: what was told to stop has its time to go, and a hang of one attempt is not the end."""
+    return sum(PAUSES) + _attempt(record) + record.get("takes", 0)
+
+
+def longest_undo(record):
+    """Seconds that undo_persistently() can take at most, with its wait for who still injects: whoever runs it never ends it before."""
+    return _INJECTION + record.get("takes", 0) + _perseverance(record) + _longest_attempt(record) + _BACKSTOP
 
 
 def _wait_for_programs(fault_id):

@@ -115,8 +115,8 @@ def _arm_systemd(record, program):
         # the undo begins when the timekeeper has ended, whoever is left: in a container with cgroup v1 systemd does not hear of their end
         "--property=KillMode=process",
         "--property=ExecStopPost=" + _line(program + ["undo", fault_id]),
-        # an undo may start a database, which takes its time
-        "--property=TimeoutStopSec=%d" % (2 * _systemd.START_TIMEOUT),
+        # for the hook, which ends by itself
+        "--property=TimeoutStopSec=%d" % _runner.longest_undo(record),
     ]
     if record["duration"] is not None:
         # it counts from now and cannot be moved, not for sure: a reload of systemd forgets EXTEND_TIMEOUT_USEC. So it allows for the longest injection

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from patience import HANG, more_time
 
 from ansible_collections.faultline.openstack.plugins.module_utils._fault import (
     _care,
+    _command_steps,
     _engine,
     _exec,
     _journal,
@@ -24,6 +26,7 @@ from ansible_collections.faultline.openstack.plugins.module_utils._fault import 
     _nft,
     _proc,
     _runner,
+    _service_steps,
     _steps,
     _supervisor,
     _sweeper,
@@ -785,6 +788,77 @@ def test_an_injection_that_hangs_is_undone(clock):
     with pytest.raises(FaultlineError) as caught:
         _engine.perform(fault, duration=10)
     assert caught.value.code == "undone_early" and not World.broken
+
+
+class Patient(Mend):
+    """Its undo starts something that may take long: {needs: seconds}."""
+
+    type = "patient"
+
+    @staticmethod
+    def takes(step):
+        return step["needs"]
+
+
+@needs_root
+@pytest.mark.parametrize("needs, takes", [(0, 0), (3000, 0), (0, 2000), (5000, 700)])
+def test_systemd_never_ends_an_undo_in_the_middle(clock, monkeypatch, needs, takes):
+    """All of its attempts hang for as long as they are allowed to, and what waits for them allows for that."""
+    calls, attempts = [], []
+    monkeypatch.setitem(_steps.STEPS, "patient", Patient)
+    monkeypatch.setattr(Alone, "steps", lambda self, fault_id: [_steps.step(Patient, "mend it in its time", needs=needs)])
+    monkeypatch.setattr(Alone, "takes", takes)
+    monkeypatch.setattr(_supervisor, "run", lambda argv, **options: calls.append(argv))
+    monkeypatch.setattr(_sweeper, "install", lambda line: None)
+    monkeypatch.setattr(_sweeper, "is_next", lambda: False)
+    monkeypatch.setattr(_supervisor, "arm", lambda record: _supervisor._arm_systemd(record, record["program"]))
+    fault_id = _engine.perform(Alone(), duration=10)["fault"]["id"]
+    (limit,) = [int(word.rpartition("=")[2]) for word in calls[0] if word.startswith("--property=TimeoutStopSec=")]
+
+    @contextlib.contextmanager
+    def within(seconds):
+        attempts.append(seconds)
+        clock[0] += seconds
+        yield
+
+    def sleep(seconds):
+        clock[0] += seconds
+
+    def being_injected(asked):
+        # whoever injects it hangs as well
+        clock[0] += 10
+        return True
+
+    monkeypatch.setattr(_exec, "within", within)
+    monkeypatch.setattr(_runner.time, "sleep", sleep)
+    monkeypatch.setattr(_journal, "being_injected", being_injected)
+    World.stubborn = True
+    begun = clock[0]
+    assert _runner.undo_persistently(fault_id) == 1
+    assert clock[0] - begun < limit
+    assert attempts and min(attempts) >= max(900, needs)
+    # nor does it give up before what was told to stop has had its time
+    assert clock[0] - begun >= takes
+
+
+@needs_root
+def test_an_undo_by_another_program_has_the_time_that_it_needs(host, monkeypatch):
+    monkeypatch.setitem(_steps.STEPS, "patient", Patient)
+    monkeypatch.setattr(Alone, "steps", lambda self, fault_id: [_steps.step(Patient, "mend it in its time", needs=5000)])
+    fault_id = _engine.perform(Alone(), duration=10)["fault"]["id"]
+    allowed = []
+    monkeypatch.delitem(_steps.STEPS, "patient")
+    monkeypatch.setattr(_journal, "trust", lambda path: None)
+    monkeypatch.setattr(_runner, "run", lambda argv, timeout: allowed.append(timeout))
+    _runner.undo(fault_id)
+    assert len(allowed) == 1 and allowed[0] >= 5000
+
+
+@pytest.mark.parametrize("step, least", [
+    (_service_steps.StartUnit.make("x.service"), _systemd.START_TIMEOUT), (_service_steps.Run.make(["start"], "x", "down:x", timeout=2000), 2000),
+    (_command_steps.Mend.make(["up"], ["look"], None, 2000, "up"), 4000), ({"type": "run", "say": "run: start"}, _systemd.START_TIMEOUT)])
+def test_a_step_says_what_its_undo_may_take(step, least):
+    assert least <= _steps.undo_takes([step]) < least + 300 and _steps.undo_takes([step] * 3) == 3 * _steps.undo_takes([step])
 
 
 def abandoned(fault, **options):
