@@ -80,7 +80,9 @@ options:
       - Which processes of a unit of systemd are meant. By default those that the unit's own stop ends. With C(KillMode=control-group), as units have it
         unless they say otherwise, and C(mixed), these are all of its control group. With C(KillMode=process) and C(none) it is the main process with its
         workers, that is its descendants in its own session, and whoever listens on the same sockets; a helper is left alone, and
-        C(targets[].left_alone) tells it.
+        C(targets[].left_alone) tells it. Of a main process that only waits for another one, as sudo, setsid or script does, that one is meant as well.
+      - Where the main process listens on nothing and a child of its own that is left alone does, or where such a helper has O(port), nobody can tell which
+        of them is the service. V(kill), V(freeze), V(unplug) and V(crash_loop) are refused then, unless V(main) or V(all) is given.
       - V(main) means the main process with its workers whatever the unit says, V(all) all of the control group, helpers too.
       - A unit that only watches what serves, in another control group or in a container, is refused by V(kill), V(freeze), V(unplug) and V(crash_loop);
         with V(main) or V(all) the watcher itself is hit.

@@ -108,24 +108,13 @@ def grouped(sockets):
 
 def of_processes(processes):
     """All doors of these processes, each in its own network namespace; UDP too."""
-    return [door for process, sockets in grouped(_proc.listening(processes)) for door in of(served(sockets), process)]
+    return [door for process, sockets in grouped(_proc.listening(processes)) for door in of(_proc.served(sockets), process)]
 
 
 def kept_by_systemd(processes):
     """(protocol, port) of what these processes listen on and PID 1 has open as well, to start them when somebody asks."""
     kept = _proc.open_sockets(1)
     return {(entry.protocol, entry.port) for entry in _proc.listening(processes) if entry.inode in kept}
-
-
-def served(sockets):
-    """Without the UDP sockets of clients."""
-    return [entry for entry in sockets if entry.protocol == "tcp" or entry.port < ephemeral()]
-
-
-def ephemeral():
-    """The first port that the kernel gives to clients; UDP sockets from there on are no service's."""
-    with open("/proc/sys/net/ipv4/ip_local_port_range") as stream:
-        return int(stream.read().split()[0])
 
 
 def ask(doors, patience):

@@ -380,6 +380,17 @@ def listening(processes):
     return sorted(found.values(), key=lambda entry: (str(entry), entry.namespace or (0, 0)))
 
 
+def served(sockets):
+    """Without the UDP sockets of clients."""
+    return [entry for entry in sockets if entry.protocol == "tcp" or entry.port < ephemeral()]
+
+
+def ephemeral():
+    """The first port that the kernel gives to clients; UDP sockets from there on are no service's."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as stream:
+        return int(stream.read().split()[0])
+
+
 def holders(sockets):
     """All processes of this host that have one of these sockets open."""
     wanted = {entry.inode for entry in sockets}

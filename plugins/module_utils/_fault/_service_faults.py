@@ -156,7 +156,7 @@ class _Hit(ServiceFault):
     def _back(self):
         new = [process for process in self.service.processes() if process not in self.processes]
         watched = [process for process in self._payload() if process not in self.payload] if self.payload else []
-        sockets = _doors.served(_proc.listening(new + watched))
+        sockets = _proc.served(_proc.listening(new + watched))
         heard = {(entry.protocol, entry.port) for entry in sockets}
         if not self.ports <= heard | self.kept:
             return False
@@ -483,7 +483,7 @@ class Unplug(ServiceFault):
         # who listens at a port that is given, where it is not the service
         self.held_by = {}
         self.ways = self._merged() or [(protocol, number, "both") for protocol, number in sorted({
-            (entry.protocol, entry.port) for entry in _doors.served(self.sockets)})]
+            (entry.protocol, entry.port) for entry in _proc.served(self.sockets)})]
         self.ports = [(protocol, number) for protocol, number, _way in self.ways]
         if not self.ports:
             why = "its sockets cannot be seen without CAP_SYS_PTRACE" if _proc.hidden(self.processes) else _heard_words(self.sockets)
@@ -523,7 +523,7 @@ class Unplug(ServiceFault):
             sockets = [entry for entry in table.values() if (entry.protocol, entry.port) == (protocol, number)]
             found += _doors.of(sockets, process, way, table)
             others += _proc.holders(sockets) if sockets else []
-        elsewhere = _doors.served(self.sockets)
+        elsewhere = _proc.served(self.sockets)
         # what is sshd's is refused for that
         if found and (not elsewhere or _related(others, self.processes) or any(process.comm == "sshd" for process in others)):
             self.held_by["%s %d" % (protocol, number)] = sorted({str(process) for process in others})
@@ -658,7 +658,7 @@ def _heard_words(sockets):
     if not high:
         return "it listens on no port of this host"
     # among them are those from which a process only asks others
-    return "it has udp %s only, from %d on, where the kernel takes ports for its own questions to others" % (", ".join(map(str, high)), _doors.ephemeral())
+    return "it has udp %s only, from %d on, where the kernel takes ports for its own questions to others" % (", ".join(map(str, high)), _proc.ephemeral())
 
 
 class _Heal(ServiceFault):

@@ -247,6 +247,7 @@ class SystemService(Service):
             own = unit.processes()
             if own:
                 self._refuse_watcher(action, unit, own)
+                self._refuse_wrapper(action, unit)
         if action in _ON_PROCESSES and self.grep and self._running():
             inside, outside = self._matching()
             if outside and not inside:
@@ -285,6 +286,26 @@ class SystemService(Service):
             code="watcher", details={"service": self.name, "unit": unit.name},
             hint="Nothing was touched. %s terminate and restart of %s are the unit's own and take it along; with processes=main the watcher itself "
                  "is hit." % ("Give %s as unit." % where if where else "Use os_container_fault with the name of the container.", self.name),
+        )
+
+    def _refuse_wrapper(self, action, unit):
+        """Fail where who is meant of a unit may only wait for what serves, and would be proven in its place."""
+        if action not in _ON_PROCESSES or not self.by_main(unit):
+            return
+        meant, left, _loose = _unit_processes.split(unit, self.asked)
+        members = {process.pid: _proc.relation(process.pid) for process in meant + left}
+        heard = {pid: _unit_processes.ports(pid) for pid in members}
+        found = _unit_processes.behind(unit.main, members, {process.pid for process in meant}, heard.get, self.ports)
+        if not meant or not found:
+            return
+        others = [process for process in left if process.pid in found]
+        raise FaultlineError(
+            "%s of %s is refused: %s listens on %s, and the stop of %s (KillMode=%s) leaves it alone and ends only %s, which does not." % (
+                action, self.name, _words(others), _unit_processes.in_words(set().union(*(heard[pid] for pid in found))), unit.name, unit.kill_mode,
+                _words(meant)),
+            code="wrapper", details={"service": self.name, "unit": unit.name},
+            hint="Nothing was touched. With processes=all both are hit; with processes=main only %s, where the other is a helper that has to stay." % (
+                _words(meant)),
         )
 
     def _watched(self, unit, own):
@@ -329,7 +350,8 @@ class SystemService(Service):
             _words(exited), "nothing was found by " + known if known else "give grep or port, by which its processes are known")
 
     def notes(self):
-        found = ["left alone: %s, %s" % (_words(group), why) for why, group in self._left_by_reason()]
+        found = ["meant as well: %s, for which %s only waits" % (_words(carried), main) for main, carried in self._carried()]
+        found += ["left alone: %s, %s" % (_words(group), why) for why, group in self._left_by_reason()]
         found += self._wrong
         if self._outside:
             names = _words(unit.name for unit in self.units)
@@ -337,8 +359,16 @@ class SystemService(Service):
             return found + ["%s has no process of its own%s" % (names, ": meant is what %s" % known if self.grep or self.ports else "")]
         return found + self._disagreements()
 
+    def _carried(self):
+        """[(main process, what it only waits for)] of units that are known by it."""
+        if self._outside or self.asked == "all":
+            return []
+        each = [(_proc.lookup(unit.main), _unit_processes.carried(unit, _unit_processes.split(unit, self.asked)[0]))
+                for unit in self.units if unit.main and self.by_main(unit)]
+        return [(main, carried) for main, carried in each if main and carried]
+
     def _left_by_reason(self):
-        whys = {unit.name: "as processes=main says" if self.asked else "which KillMode=%s does not end" % unit.kill_mode for unit in self.units}
+        whys = {unit.name: "as processes=main says" if self.asked else "which KillMode=%s does not end (processes=all hits them as well)" % unit.kill_mode for unit in self.units}
         groups = {}
         for process in self._left:
             groups.setdefault(whys[self._unit_of[process]], []).append(process)

@@ -15,24 +15,56 @@ from . import _proc
 BY_MAIN = ("process", "none")
 # sessions of users are nobody's payload: sshd, cron
 _SESSIONS = "/user.slice/"
+# programs that do nothing but to wait for the one that they have started, which may have a session of its own
+_WRAPPERS = frozenset((
+    "sudo", "su", "runuser", "doas", "setsid", "script", "timeout", "flock", "unshare", "nsenter", "strace", "unbuffer", "dumb-init", "tini", "catatonit"))
+# and those that may do so, and may start helpers as well
+_SHELLS = frozenset(("sh", "bash", "dash", "ash", "ksh", "zsh", "busybox"))
+# the protocol of sockets without a port
+_UNIX = "unix"
 # programs that do nothing but to wait for a container, and, of engines' own commands, which ones do
 _MONITORS = ("conmon",)
 _ENGINES = ("docker", "podman", "nerdctl")
 _WAITING = ("run", "start", "attach", "wait")
 
 
-def serving(main, members, doors):
-    """(all PIDs of the service, those of them that go only if they notice that the main process has gone), of a unit whose main process stands for it.
-
-    The service is the main process, its descendants in its own session, and whoever listens on the same socket. A helper has left the session, and
-    has no door, or one of its own. members: {pid: (parent, session)} of the control group; doors(pid): the sockets that a process listens on.
-    """
-    if main not in members:
-        return set(), set()
-    session, found, level = members[main][1], {main}, {main}
+def _in_session(leader, members):
+    """A process and its descendants in its own session."""
+    session, found, level = members[leader][1], {leader}, {leader}
     while level:
         level = {pid for pid, (parent, its) in members.items() if parent in level and its == session and pid not in found}
         found |= level
+    return found
+
+
+def _reached(main, members, name):
+    """(the main process and its descendants in its own session, those of other sessions for which it only waits, as sudo or setsid does)."""
+    found, carried, level = _in_session(main, members), set(), [main]
+    while level:
+        pid = level.pop()
+        children = [child for child, (parent, _session) in members.items() if parent == pid]
+        if name(pid) in _WRAPPERS:
+            for child in children:
+                carried |= _in_session(child, members) - found
+        elif name(pid) in _SHELLS:
+            # what has left the session of a shell is a helper that it has started
+            children = [child for child in children if child in found | carried]
+        else:
+            children = []
+        level += children
+    return found, carried
+
+
+def serving(main, members, doors, name):
+    """(all PIDs of the service, those of them that go only if they notice that the main process has gone), of a unit whose main process stands for it.
+
+    The service is the main process, its descendants in its own session, what it only waits for if it is a wrapper, and whoever listens on the same
+    socket. A helper has left the session, and has no door, or one of its own. members: {pid: (parent, session)} of the control group; doors(pid):
+    the sockets that a process listens on; name(pid): what it runs.
+    """
+    if main not in members:
+        return set(), set()
+    found = set().union(*_reached(main, members, name))
     own = {pid: doors(pid) for pid in found}
     shared = set().union(*own.values())
     sharing = {pid for pid in members if pid not in found and doors(pid) & shared}
@@ -49,11 +81,50 @@ def split(unit, asked):
         # systemd itself does not know which one it is
         return processes, [], []
     members = {process.pid: _proc.relation(process.pid) for process in processes}
-    found, loose = serving(unit.main, members, _doors)
+    found, loose = serving(unit.main, members, _doors, _name)
     meant = [process for process in processes if process.pid in found]
     left = [process for process in processes if process.pid not in found]
     may_stay = [process for process in meant if process.pid in loose] if unit.kill_mode in BY_MAIN else []
     return meant, left, may_stay
+
+
+def carried(unit, meant):
+    """Those of the processes that are meant for which the main process only waits."""
+    members = {process.pid: _proc.relation(process.pid) for process in meant}
+    found = _reached(unit.main, members, _name)[1] if unit.main in members else set()
+    return [process for process in meant if process.pid in found]
+
+
+def behind(main, members, found, listened, wanted):
+    """Who may serve in place of those that are found, and is left alone: its child with a port where they have none, and who has a wanted port.
+
+    listened(pid): {(protocol, port)} that a process listens on; wanted: [(protocol, port)] that the service is known by.
+    """
+    heard = set().union(*(listened(pid) for pid in found))
+    others = {pid: {port for port in listened(pid) if port[0] != _UNIX} for pid in members if pid not in found}
+    heirs, level = set(), {main}
+    while level and not heard:
+        level = {pid for pid, (parent, _session) in members.items() if parent in level and pid not in heirs}
+        heirs |= level
+    missed = set(map(tuple, wanted)) - heard
+    return {pid for pid, its_ports in others.items() if its_ports and (pid in heirs or its_ports & missed)}
+
+
+def ports(pid):
+    """{(protocol, port)} that a process listens on, sockets of Unix included."""
+    process = _proc.lookup(pid)
+    sockets = _proc.served(_proc.listening([process])) if process else []
+    return {(each.protocol, each.port) for each in sockets} | {(_UNIX, inode) for inode in _unix_listeners(pid) & _sockets(pid)}
+
+
+def in_words(found):
+    """{(protocol, port)} for people."""
+    return ", ".join("%s %s" % port for port in sorted(found, key=str) if port[0] != _UNIX)
+
+
+def _name(pid):
+    process = _proc.lookup(pid)
+    return process.comm if process else ""
 
 
 def _doors(pid):

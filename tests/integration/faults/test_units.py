@@ -84,7 +84,7 @@ def test_a_helper_that_a_unit_leaves_to_itself_stays_and_is_told(units, agent, a
     answer = units.node.fault("fl-agent", action, wait=True, **({"duration": 2} if action == "terminate" else {}))
     assert pids(answer["targets"][0]["processes"]) == pids(answer["proof"]["gone"]) == {main, *workers}
     assert pids(answer["targets"][0]["left_alone"]) == {helper} and answer["targets"][0]["left_alone"][0]["unit"] == "fl-agent.service"
-    assert f"left alone: python3[{helper}], which KillMode=process does not end" in answer["msg"]
+    assert f"left alone: python3[{helper}], which KillMode=process does not end (processes=all hits them as well)" in answer["msg"]
     # who answers is new; the helper is the same
     assert units.served(18190) not in workers and units.main("fl-agent") != main
     assert units.answers(18191) == helper
@@ -126,7 +126,7 @@ def test_the_plan_tells_what_is_left_alone_and_what_starts_it_again(units, agent
     answer = units.node.fault("fl-agent", "kill", "--check")
     assert len(answer["plan"]) == 3 and f"python3[{helper}]" not in answer["plan"][0] and f"python3[{main}]" in answer["plan"][0]
     assert answer["plan"][1] == "Restart=on-failure of fl-agent.service starts it again"
-    assert answer["plan"][2] == answer["notes"][0] == f"left alone: python3[{helper}], which KillMode=process does not end"
+    assert answer["plan"][2] == answer["notes"][0] == f"left alone: python3[{helper}], which KillMode=process does not end (processes=all hits them as well)"
     assert units.main("fl-agent") == main and set(units.node.states(workers)) == set(workers)
 
 
@@ -137,6 +137,40 @@ def test_a_crash_loop_means_the_same_processes(units, agent):
     assert units.answers(18191) == helper
     units.node.heal(answer)
     assert units.served(18190) and units.main("fl-agent") != main and units.answers(18191) == helper
+
+
+WRAPPED = "[Service]\nExecStart=/usr/bin/setsid --wait /usr/bin/python3 /opt/fl-units/server.py alone 18198\nKillMode=process\nRestart=always\nRestartSec=100ms\n"
+
+
+def test_what_a_wrapper_runs_is_hit_with_it(units):
+    units.make("fl-wrapped", wrapped_service=WRAPPED)
+    server, main = units.served(18198), units.main("fl-wrapped")
+    assert server != main
+    frozen = units.node.fault("fl-wrapped", "freeze", duration=LONG)
+    assert pids(frozen["proof"]["stopped"]) == {main, server} and units.answers(18198, 1) is None
+    assert f"meant as well: python3[{server}], for which setsid[{main}] only waits" in frozen["msg"]
+    units.node.heal(frozen)
+    assert units.answers(18198) == server
+    killed = units.node.fault("fl-wrapped", "kill", wait=True)
+    assert pids(killed["proof"]["gone"]) == {main, server} and units.served(18198) not in (None, server)
+
+
+def test_who_may_only_wrap_what_serves_is_refused_with_what_to_say(units):
+    units.make("fl-wrapped", wrapped_service=f"[Service]\n{RUN} wrap 18198\nKillMode=process\n")
+    server, main = units.served(18198), units.main("fl-wrapped")
+    for action, options in (("kill", {}), ("freeze", {"duration": LONG}), ("crash_loop", {"duration": LONG})):
+        answer = units.node.refused("fl-wrapped", action, **options)
+        assert answer["failure"]["code"] == "wrapper", answer.output
+        assert f"python3[{server}] listens on tcp 18198" in answer["msg"] and "processes=all" in answer["failure"]["hint"]
+    assert units.answers(18198) == server and units.main("fl-wrapped") == main
+    frozen = units.node.fault("fl-wrapped", "freeze", processes="all", duration=LONG)
+    assert pids(frozen["proof"]["stopped"]) == {main, server} and units.answers(18198, 1) is None
+    units.node.heal(frozen)
+    assert units.answers(18198) == server
+    # a helper that has to stay may be such a child as well
+    frozen = units.node.fault("fl-wrapped", "freeze", processes="main", duration=LONG)
+    assert pids(frozen["proof"]["stopped"]) == {main} and units.answers(18198) == server
+    units.node.heal(frozen)
 
 
 @pytest.mark.gate

@@ -5,7 +5,7 @@
 """What the units of test_units.py run: unit_server.py ROLE PORT [HELPER'S PORT]. A server answers a connection with its PID.
 
 workers: two workers answer, and end when their parent has gone; with a helper that leaves the session, listens on a port of its own and is found again.
-inherit: the server of a socket unit. watch: only watches a server in a scope of its own, with its port.
+inherit: the server of a socket unit. wrap: waits for a server in a session of its own. watch: only watches a server in a scope of its own, with its port.
 """
 
 from __future__ import annotations
@@ -70,6 +70,8 @@ def main(role, port, helper="0"):
         workers(int(port), int(helper))
     elif role == "watch":
         watch(int(port))
+    elif role == "wrap":
+        subprocess.run([sys.executable, __file__, "alone", port], start_new_session=True, check=False)
     elif role == "inherit":
         serve(socket.socket(fileno=3))
     else:
