@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import re
 
 from . import _proc
 
@@ -114,7 +113,7 @@ def ports(pid):
     """{(protocol, port)} that a process listens on, sockets of Unix included."""
     process = _proc.lookup(pid)
     sockets = _proc.served(_proc.listening([process])) if process else []
-    return {(each.protocol, each.port) for each in sockets} | {(_UNIX, inode) for inode in _unix_listeners(pid) & _sockets(pid)}
+    return {(each.protocol, each.port) for each in sockets} | {(_UNIX, inode) for inode in _unix_listeners(pid) & _proc.open_sockets(pid)}
 
 
 def in_words(found):
@@ -130,14 +129,7 @@ def _name(pid):
 def _doors(pid):
     process = _proc.lookup(pid)
     # the same port elsewhere is another door
-    return {(_network(pid), str(each)) for each in _proc.listening([process])} if process else set()
-
-
-def _network(pid):
-    try:
-        return os.readlink("/proc/%d/ns/net" % pid)
-    except OSError:
-        return ""
+    return {(_proc.namespace(pid), str(each)) for each in _proc.listening([process])} if process else set()
 
 
 def descendants_elsewhere(unit, processes):
@@ -159,22 +151,7 @@ def descendants_elsewhere(unit, processes):
 
 def listens(processes):
     """Whether any of these processes listens on a socket, one of Unix included."""
-    return bool(_proc.listening(processes)) or any(_unix_listeners(process.pid) & _sockets(process.pid) for process in processes)
-
-
-def _sockets(pid):
-    """The inodes of the sockets that a process has open."""
-    folder, found = "/proc/%d/fd" % pid, set()
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return found
-    for name in names:
-        try:
-            found.update(re.findall(r"\Asocket:\[(\d+)\]", os.readlink("%s/%s" % (folder, name))))
-        except OSError:
-            continue
-    return found
+    return bool(_proc.listening(processes)) or any(_unix_listeners(process.pid) & _proc.open_sockets(process.pid) for process in processes)
 
 
 def _unix_listeners(pid):
