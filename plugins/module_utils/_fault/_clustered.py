@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from . import _pacemaker, _proc, _service_faults, _service_steps, _services, _steps
+from . import _pacemaker, _proc, _service_faults, _services, _steps, _systemd
 from ._errors import FaultlineError
 from ._exec import run, which
 
@@ -155,7 +155,7 @@ class SaltService(_services.ProcessService):
     _by_signal = False
 
     def restart(self):
-        _service_steps.launch(self._command("restart_cmd"), self.stop_timeout + self.start_timeout)
+        _systemd.launch(self._command("restart_cmd"), self.stop_timeout + self.start_timeout)
 
 
 def service(name, driver, definition):

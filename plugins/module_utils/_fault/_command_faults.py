@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from . import _command_steps, _engine, _journal, _module, _node_base, _proc
+from . import _command_steps, _engine, _journal, _module, _node_base, _proc, _systemd
 from ._errors import FaultlineError
 
 
@@ -87,7 +87,7 @@ class CommandFault(_engine.Fault):
         if self.reboots:
             _node_base.go_down("command", self.down)
         else:
-            _command_steps.launch(self.down, self.timeout)
+            _systemd.launch(self.down, self.timeout)
 
     def prove(self, record):
         if self.reboots:

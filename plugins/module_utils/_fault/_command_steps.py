@@ -29,7 +29,7 @@ class Mend:
 
     @staticmethod
     def undo(step):
-        launch(step["up"], step["timeout"])
+        _systemd.launch(step["up"], step["timeout"])
 
     @staticmethod
     def held(step):
@@ -40,11 +40,6 @@ class Mend:
         if step["up_check"] and not passes(step["up_check"], step["timeout"]):
             return "the check of its recovery fails: %s" % " ".join(step["up_check"])
         return ""
-
-
-def launch(argv, timeout):
-    """Run a command that may leave something behind."""
-    command(argv, timeout=timeout, apart=_systemd.apart())
 
 
 def passes(argv, timeout):

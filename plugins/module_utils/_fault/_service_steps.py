@@ -9,7 +9,6 @@ from __future__ import annotations
 import signal
 
 from . import _journal, _namespaces, _proc, _steps, _systemd, _table_steps
-from ._exec import command
 
 PROGRAM = (_table_steps, *_table_steps.PROGRAM, _proc, _systemd)
 # seconds that what is undone may take to show it. The other steps of the undo wait meanwhile, and an undo that shows nothing is told and
@@ -153,7 +152,7 @@ class Run:
             if leaving and not new and not cls._bystanders(step, leaving):
                 return cls._stays(step, leaving)
         if not new:
-            launch(step["argv"], step.get("timeout", _systemd.START_TIMEOUT))
+            _systemd.launch(step["argv"], step.get("timeout", _systemd.START_TIMEOUT))
             _proc.wait_until(lambda: cls._now(step)[1], _SETTLE, pause=0.1)
         return ""
 
@@ -204,11 +203,6 @@ class Run:
         if stopping["by_signal"] and all(process.ignores(signal.SIGTERM) for process in leaving):
             return "%s ignores SIGTERM, and runs on" % names
         return ""
-
-
-def launch(argv, timeout=_systemd.START_TIMEOUT):
-    """Run a command that may leave a service behind: outside of our own control group, which ends with us."""
-    command(argv, timeout=timeout, apart=_systemd.apart())
 
 
 _steps.register(Continue, StartUnit, DeleteTable, Run)

@@ -368,7 +368,8 @@ class SystemService(Service):
         return [(main, carried) for main, carried in each if main and carried]
 
     def _left_by_reason(self):
-        whys = {unit.name: "as processes=main says" if self.asked else "which KillMode=%s does not end (processes=all hits them as well)" % unit.kill_mode for unit in self.units}
+        own = "which KillMode=%s does not end (processes=all hits them as well)"
+        whys = {unit.name: "as processes=main says" if self.asked else own % unit.kill_mode for unit in self.units}
         groups = {}
         for process in self._left:
             groups.setdefault(whys[self._unit_of[process]], []).append(process)
@@ -572,7 +573,7 @@ class ProcessService(Service):
     def start(self):
         if not self.can_start:
             raise self._lacks("start_cmd", "started")
-        _service_steps.launch(self._command("start_cmd"), self.start_timeout)
+        _systemd.launch(self._command("start_cmd"), self.start_timeout)
 
     def stop(self):
         """Tell it to stop, and wait until it has; FaultlineError (unproven) when it has not within its time."""
@@ -585,7 +586,7 @@ class ProcessService(Service):
             for process in meant:
                 process.send(signal.SIGTERM)
         else:
-            _service_steps.launch(self._command("terminate_cmd"), self.stop_timeout)
+            _systemd.launch(self._command("terminate_cmd"), self.stop_timeout)
         left = []
 
         def none_left():
@@ -603,7 +604,7 @@ class ProcessService(Service):
 
     def restart(self):
         if self.definition.get("restart_cmd"):
-            _service_steps.launch(self._command("restart_cmd"), self.stop_timeout + self.start_timeout)
+            _systemd.launch(self._command("restart_cmd"), self.stop_timeout + self.start_timeout)
             return
         if not self.can_start:
             raise self._lacks("restart_cmd", "restarted")
@@ -637,7 +638,7 @@ class SysvService(ProcessService):
     _by_signal = False
 
     def restart(self):
-        _service_steps.launch(self._command("restart_cmd"), self.stop_timeout + self.start_timeout)
+        _systemd.launch(self._command("restart_cmd"), self.stop_timeout + self.start_timeout)
 
 
 def service(name, driver, definition):

@@ -8,8 +8,8 @@ A step is a dictionary: its type, the words that say what its undo does, and the
 word for the thing that it keeps as it is. While another open fault holds the same claim, the thing is left to that fault's undo.
 
 A class of steps has a type (a word) and the static methods undo(step), held(step) (whether the effect is there) and
-residue(step) (what is left after the undo, in words, or ''). takes(step): the seconds that its undo may take, where that is more than a moment. undo() may return words for the record's notes: what it left alone, and
-why. Where the target itself is to fire the fault (see _runner.fire)
+residue(step) (what is left after the undo, in words, or ''). takes(step) gives the seconds that its undo may take, where that is more than a
+moment. undo() may return words for the record's notes: what it left alone, and why. Where the target itself is to fire the fault (see _runner.fire)
 it has do(step) as well, and may have prove(step): a dictionary for the record's proof, or FaultlineError. What the effect
 needs for as long as it lasts is work(arguments), in a process of its own: `program work TYPE ARGUMENTS...` (see _worker.py).
 

@@ -13,7 +13,7 @@ import signal
 
 from . import _proc
 from ._errors import FaultlineError
-from ._exec import run
+from ._exec import command, run
 
 _PROPERTIES = (
     "Id", "Names", "LoadState", "ActiveState", "SubState", "UnitFileState", "ControlGroup", "Restart",
@@ -41,6 +41,11 @@ def booted():
 def apart():
     """What runs a program outside of our own control group, which ends with us; nothing where systemd does not manage this host."""
     return ["systemd-run", "--quiet", "--scope", "--collect", "--"] if booted() else []
+
+
+def launch(argv, timeout):
+    """Run a command of the user's own that may leave something behind: outside of our own control group, which ends with us."""
+    command(argv, timeout=timeout, apart=apart())
 
 
 def version():
@@ -207,8 +212,8 @@ def stops(name):
     """The other units that a unit stops when it is stopped (ExecStop=, ExecStopPost=)."""
     told = run(["systemctl", "show", "--no-pager", "--value", "--property=ExecStop,ExecStopPost", "--", name], check=False).out
     found = []
-    for command in re.findall(r"argv\[\]=(.*?) ; ", told):
-        words = command.split()
+    for line in re.findall(r"argv\[\]=(.*?) ; ", told):
+        words = line.split()
         verb = next((number for number, word in enumerate(words) if word in ("stop", "kill")), None)
         if verb is not None and words[0].endswith("systemctl"):
             found += [unit_name(word) for word in words[verb + 1:] if not word.startswith("-") and not wrong_name(word)]

@@ -139,7 +139,7 @@ def test_a_crash_loop_means_the_same_processes(units, agent):
     assert units.served(18190) and units.main("fl-agent") != main and units.answers(18191) == helper
 
 
-WRAPPED = "[Service]\nExecStart=/usr/bin/setsid --wait /usr/bin/python3 /opt/fl-units/server.py alone 18198\nKillMode=process\nRestart=always\nRestartSec=100ms\n"
+WRAPPED = f"[Service]\n{RUN.replace('=', '=/usr/bin/setsid --wait ')} alone 18198\nKillMode=process\nRestart=always\nRestartSec=100ms\n"
 
 
 def test_what_a_wrapper_runs_is_hit_with_it(units):

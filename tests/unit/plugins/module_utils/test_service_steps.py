@@ -59,7 +59,7 @@ def world(monkeypatch):
     monkeypatch.setattr(_proc, "wait_until", wait_until)
     monkeypatch.setattr(_proc, "ticks", lambda: made.now)
     monkeypatch.setattr(_proc, "since", lambda moment: made.now - moment)
-    monkeypatch.setattr(_service_steps, "launch", launch)
+    monkeypatch.setattr(_systemd, "launch", launch)
     return made
 
 
@@ -218,7 +218,7 @@ def test_a_command_that_fails_is_raised(world, monkeypatch):
         raise FaultlineError("no", code="program_failed")
 
     step = stopped(world)
-    monkeypatch.setattr(_service_steps, "launch", fails)
+    monkeypatch.setattr(_systemd, "launch", fails)
     with pytest.raises(FaultlineError, match="no"):
         _service_steps.Run.undo(step)
     assert _service_steps.Run.residue(step) == "no process matches 'slow'"
