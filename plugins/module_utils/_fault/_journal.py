@@ -243,11 +243,16 @@ def update(record, sync=False):
 
 def extend(record, steps):
     """Add steps to an open record's undo, on disk before what they undo is done."""
+    record["steps"] += steps
+    save(record)
+
+
+def save(record):
+    """Have an open record on disk before anything else is done; FaultlineError (undone_early) where it was undone meanwhile."""
     with locked():
         if not os.path.exists(_path("open", record["id"] + ".json")):
             raise FaultlineError(
                 "The fault %s was undone while it was being injected." % record["id"], code="undone_early", hint="Somebody has healed this host meanwhile.")
-        record["steps"] += steps
         update(record, sync=True)
 
 

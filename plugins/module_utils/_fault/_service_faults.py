@@ -346,13 +346,13 @@ class Terminate(ServiceFault):
     def inject(self, record):
         # on disk before anybody hears of it: who was told to stop never counts as started again
         if _service_steps.Run.told(record["steps"]):
-            _journal.extend(record, [])
+            _journal.save(record)
         try:
             self.service.stop()
         except FaultlineError as exc:
             untold = exc.code == "missing_program"
             if (untold or exc.code == "program_failed") and _service_steps.Run.refused(record["steps"], untold):
-                _journal.extend(record, [])
+                _journal.save(record)
             raise
 
     def prove(self, record):
