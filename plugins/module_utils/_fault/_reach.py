@@ -261,10 +261,14 @@ class Awaited:
 
     def look(self):
         """Whether all have answered by now; each is asked by one connection at a time, held until it is answered."""
-        for endpoint, answer in self.wanted.items():
-            if endpoint not in self.answered:
-                self._look_at(endpoint, RANKS.get(answer, 0))
-        return len(self.answered) == len(self.wanted)
+        end = time.monotonic() + _MOMENT
+        while True:
+            for endpoint, answer in self.wanted.items():
+                if endpoint not in self.answered:
+                    self._look_at(endpoint, RANKS.get(answer, 0))
+            if not self._open or time.monotonic() >= end:
+                return len(self.answered) == len(self.wanted)
+            _wait(self._open.values(), end)
 
     def _look_at(self, endpoint, rank):
         now = time.monotonic()
