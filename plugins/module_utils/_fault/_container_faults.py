@@ -45,13 +45,13 @@ class _Back(_OfContainer):
         super().resolve()
         self.was = self.service.found
 
-    def _back(self):
+    def _serves(self):
         try:
             self.service.look_again()
         except FaultlineError:
             # a unit that makes its container anew has moments without one, or with half of one
             return False
-        return super()._back()
+        return super()._serves()
 
     def recover(self, wait):
         recovery = super().recover(wait)

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import threading
 import time
 
 from . import _doors, _journal, _module, _nft, _proc, _reach, _service_steps, _steps
@@ -18,6 +20,8 @@ from ._errors import FaultlineError
 # can ignore a signal
 _SETTLE = 300
 _IGNORED = 30
+# seconds between two looks whether what was hit serves again
+_LOOK = 0.05
 # which packets are dropped, in words
 _PACKETS = {"both": "to and from", "ingress": "to", "egress": "from"}
 _PROTECTED_UNITS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
@@ -154,6 +158,11 @@ class _Hit(ServiceFault):
         return round(time.monotonic() - self.started, 3)
 
     def _back(self):
+        # systemd is asked last: it is the dearest of all
+        return self._serves() and (self._seen_up or self.service.back(self.processes))
+
+    def _serves(self):
+        """Whether who is new has all of its ports, and answers there as it was answered before."""
         new = [process for process in self.service.processes() if process not in self.processes]
         watched = [process for process in self._payload() if process not in self.payload] if self.payload else []
         sockets = _proc.served(_proc.listening(new + watched))
@@ -164,9 +173,27 @@ class _Hit(ServiceFault):
             self.listening_after = self._since()
         if self.wanted and not self._answering(sockets):
             return False
-        # systemd is asked last: it is the dearest of all
         # of what had no process nobody knows one
-        return (bool(new) or not self.processes) and self.ports <= heard and (self._seen_up or self.service.back(self.processes))
+        return (bool(new) or not self.processes) and self.ports <= heard
+
+    @contextlib.contextmanager
+    def _looked_at_meanwhile(self, old):
+        """See when it serves again while whoever restarts it is still at it, who may be later than that. old: who answers until they are gone."""
+        over = threading.Event()
+
+        def look():
+            # what cannot be seen now is seen afterwards
+            with contextlib.suppress(FaultlineError, OSError):
+                while not over.wait(_LOOK) and (any(process.alive for process in old) or not self._serves()):
+                    pass
+
+        watcher = threading.Thread(target=look, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
 
     def _answering(self, sockets):
         """Whether all that was answered before is answered again, in the network namespaces where these sockets are."""
@@ -200,7 +227,7 @@ class _Hit(ServiceFault):
             # as its next client would
             _doors.ask(self.doors, _reach.SILENCE)
         try:
-            back = bool(_proc.wait_until(self._back, patience, pause=0.05))
+            back = bool(_proc.wait_until(self._back, patience, pause=_LOOK))
         finally:
             if self.awaited is not None:
                 self.awaited.close()
@@ -284,10 +311,15 @@ class Restart(_Hit):
 
     def inject(self, record):
         self.started = time.monotonic()
-        self.service.restart()
+        with self._looked_at_meanwhile(self._ended()):
+            self.service.restart()
+
+    def _ended(self):
+        """Who is gone once it is restarted."""
+        return self.service.ended_by_stop(self.processes) + self.payload
 
     def prove(self, record):
-        self._gone(self.service.ended_by_stop(self.processes) + self.payload)
+        self._gone(self._ended())
         if not _proc.wait_until(lambda: self.service.up, _SETTLE):
             raise FaultlineError(
                 "restart of %s is not proven: %s." % (self.subject, self.service.describe()), code="unproven",

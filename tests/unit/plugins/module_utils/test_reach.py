@@ -14,7 +14,7 @@ import subprocess
 import threading
 
 import pytest
-from patience import HANG, wait_for
+from patience import HANG, sleeper, wait_for
 
 from ansible_collections.faultline.openstack.plugins.module_utils._fault import (
     _doors,
@@ -173,6 +173,17 @@ def test_what_is_awaited_has_one_connection_held_until_it_is_answered():
         awaited.close()
 
 
+def test_a_look_takes_a_moment_for_an_answer_that_is_on_its_way(monkeypatch):
+    monkeypatch.setattr(_reach, "_MOMENT", HANG)
+    with Server(replies) as server:
+        endpoint = server.endpoint()
+        endpoint.manner = "replies"
+        assert _reach.Awaited({endpoint: "answered"}).look()
+        # nor is where nobody listens waited for
+        server.server.shutdown(socket.SHUT_RDWR)
+        assert not _reach.Awaited({server.endpoint(): "answered"}).look()
+
+
 def test_a_connection_is_enough_only_where_there_was_never_more():
     with bound() as server:
         endpoint = _reach.Endpoint("tcp", *server.getsockname())
@@ -324,6 +335,62 @@ def test_silence_where_nobody_answered_before_is_refused(unplug, monkeypatch):
     # nobody listens there any more
     with pytest.raises(FaultlineError, match=rf"tcp 127.0.0.1:{port} did not answer before either \(refused\)"):
         fault.look_before({"id": "unplug-00000000"})
+
+
+class Restarted(_services.Service):
+    """A service whose process is this one, once who was there before is gone; restart(): what meanwhile() says."""
+
+    def __init__(self, meanwhile):
+        super().__init__("app", {})
+        self.restart = meanwhile
+
+    def processes(self):
+        return [ME]
+
+
+def restarting(meanwhile, old, server):
+    """A restart of ours, looked at before."""
+    fault = _service_faults.Restart(Restarted(meanwhile))
+    fault.processes, fault.payload, fault.kept = [old], [], set()
+    fault.ports, fault.wanted = {("tcp", server.port)}, {server.endpoint(): "answered"}
+    return fault
+
+
+def test_a_restart_that_takes_longer_than_the_service_is_seen_to_serve_meanwhile():
+    def restart():
+        wait_for(lambda: fault.answering_after is not None)
+
+    with Server(replies) as server:
+        fault = restarting(restart, _proc.Process(2 ** 22 + 1, 1, "gone"), server)
+        fault.inject({})
+        assert 0 < fault.listening_after <= fault.answering_after <= fault._since()
+        assert fault.recover(True)["after"] == fault.answering_after
+
+
+def test_what_is_answered_while_the_old_one_is_there_is_no_answer_of_the_new_one():
+    def restart():
+        # nothing is to happen, which some looks show
+        threading.Event().wait(5 * _service_faults._LOOK)
+        assert server.count == 0
+        old.kill()
+        old.wait(HANG)
+        wait_for(lambda: fault.answering_after is not None)
+
+    with Server(replies) as server, sleeper("restarted") as old:
+        fault = restarting(restart, _proc.lookup(old.pid), server)
+        fault.inject({})
+        assert server.count == 1
+
+
+def test_a_restart_that_fails_is_looked_at_no_longer():
+    def restart():
+        raise FaultlineError("It did not.", code="program_failed")
+
+    with Server(replies) as server:
+        fault, threads = restarting(restart, ME, server), threading.active_count()
+        with pytest.raises(FaultlineError, match="It did not"):
+            fault.inject({})
+        assert threading.active_count() == threads
 
 
 @pytest.mark.parametrize(("serve", "silent"), [(replies, False), (hangs_up, False), (speaks, False), (says_nothing, True)])
