@@ -124,11 +124,12 @@ test-openstack: $(VENV)/.test $(VENV)/.rally $(VENV)/.eda lab ## pytest on a who
 	$(VENV)/bin/python tests/tools/area.py run openstack tests/openstack $(PYTEST_ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.run $(VENV)/.peer ## Speed, beside os-faults and plain Ansible; spread and monitors (BENCH_ARGS="--hosts 3 --rounds 3")
+bench: $(VENV)/.run $(VENV)/.peer ## Speed, beside os-faults and plain Ansible; spread, monitors and looks at doors (BENCH_ARGS="--hosts 3 --rounds 3")
 	ansible-playbook faultline.openstack.lab_up -e lab_profile=bench
 	$(VENV)/bin/python tests/bench/bench.py $(BENCH_ARGS)
 	$(VENV)/bin/python tests/bench/spread.py
 	$(VENV)/bin/python tests/bench/monitors.py
+	$(VENV)/bin/python tests/bench/doors.py
 
 ##@ Release
 
