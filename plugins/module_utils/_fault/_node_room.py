@@ -186,17 +186,16 @@ class ExhaustFiles(_node_base.NodeFault):
         self.names = (pattern,)
         if not self.processes:
             raise FaultlineError("No process matches '%s'." % pattern, code="not_running", hint="Nothing was touched.")
+        self.first = _node_steps.lowest_free([process.pid for process in self.processes])
         self._before = "%s may open files" % _node_base.words(self.processes)
         self.done = "%s can open no more files" % _node_base.words(self.processes)
 
     def guard(self):
         _guard_processes(self, self.processes)
         for process in self.processes:
-            try:
-                first = _node_steps.first_free(process.pid)
-            except OSError:
+            if process.pid not in self.first:
                 self._refuse("the open files of %s cannot be seen" % process, "It takes CAP_SYS_PTRACE.", "no_capability")
-            if first > resource.prlimit(0, resource.RLIMIT_NOFILE)[1]:
+            if self.first[process.pid] > resource.prlimit(0, resource.RLIMIT_NOFILE)[1]:
                 self._refuse("%s has more files open than we may allow" % process, code="no_capability")
 
     def targets(self):
@@ -211,10 +210,10 @@ class ExhaustFiles(_node_base.NodeFault):
         found = []
         for process in self.processes:
             try:
-                soft, first = _node_steps.limits(process.pid)[0], _node_steps.first_free(process.pid)
+                soft = _node_steps.limits(process.pid)[0]
             except OSError:
                 continue
-            step = _node_steps.GiveFiles.make(process, soft, first)
+            step = _node_steps.GiveFiles.make(process, soft, self.first[process.pid])
             if step["claim"] in known:
                 step = dict(known[step["claim"]])
             found.append(step)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import mmap
@@ -26,6 +27,8 @@ _MAP_POPULATE = 0x8000
 _THREADS = 256
 # seconds between two looks at a process, and how long they take part in a proof
 _LOOK = 0.5
+# looks at the open files of a process, one after the other, and the seconds between them
+_LOOKS, _BETWEEN_LOOKS = 25, 0.02
 
 
 def _reason(exc):
@@ -364,6 +367,10 @@ class GiveFiles:
         if not cls._ours(step):
             raise FaultlineError("exhaust of fds is not proven: %s has another limit." % _proc.Process.from_dict(step["process"]), code="unproven")
         pid = step["process"]["pid"]
+        if lowest_free([pid]).get(pid, step["ours"]) < step["ours"]:
+            raise FaultlineError(
+                "exhaust of fds is not proven: %s has closed files meanwhile, and can open as many again." % _proc.Process.from_dict(step["process"]),
+                code="unproven", hint="It opens and closes files all the time. Do it again, or when it has less to do.")
         return {"limit of %d" % pid: step["ours"], "open of %d" % pid: len(os.listdir("/proc/%d/fd" % pid))}
 
 
@@ -378,6 +385,19 @@ def first_free(pid):
     """The lowest number that a process has no open file for: what its next one would get."""
     taken = {int(name) for name in os.listdir("/proc/%d/fd" % pid)}
     return next(number for number in range(len(taken) + 1) if number not in taken)
+
+
+def lowest_free(pids):
+    """{PID: the lowest of first_free() in some looks}: what a process has open for a moment only, as for a request, it can open again."""
+    found = {}
+    for look in range(_LOOKS):
+        if look:
+            time.sleep(_BETWEEN_LOOKS)
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                first = first_free(pid)
+                found[pid] = min(first, found.get(pid, first))
+    return found
 
 
 def limit_files(pid, soft):

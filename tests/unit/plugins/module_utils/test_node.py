@@ -9,6 +9,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pytest
+from patience import sleeper
 
 from ansible_collections.faultline.openstack.plugins.module_utils._fault import (
     _journal,
@@ -16,6 +17,7 @@ from ansible_collections.faultline.openstack.plugins.module_utils._fault import 
     _node_faults,
     _node_host,
     _node_load,
+    _node_steps,
     _pacemaker,
     _proc,
     _systemd,
@@ -131,6 +133,30 @@ def test_what_is_refused(action, options, code, words):
     with pytest.raises(FaultlineError, match=words) as caught:
         made(action, **options)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("numbers, limit", [([5, 5, 5], 5), ([5, 4, 5], 4), ([6, 4, 3], 3)])
+def test_what_a_server_has_open_for_a_request_is_not_left_to_it(monkeypatch, numbers, limit):
+    seen = iter(numbers)
+    monkeypatch.setattr(_node_steps, "_LOOKS", len(numbers))
+    monkeypatch.setattr(_node_steps, "first_free", lambda pid: next(seen))
+    with sleeper("few-files"):
+        (step,) = made("exhaust", resource="fds", pattern="few-files$").steps("exhaust-00000000")
+    assert step["ours"] == limit
+
+
+@pytest.mark.parametrize("number, proven", [(4, False), (5, True)])
+def test_who_can_open_a_file_again_has_not_run_out_of_them(monkeypatch, number, proven):
+    step = _node_steps.GiveFiles.make(_proc.Process(2 ** 22 + 1, 1, "server"), 1024, 5)
+    monkeypatch.setattr(_node_steps.GiveFiles, "_ours", lambda step: True)
+    monkeypatch.setattr(_node_steps, "first_free", lambda pid: number)
+    monkeypatch.setattr(_node_steps.os, "listdir", lambda path: ["0", "1", "2", "3", "4"])
+    if proven:
+        assert _node_steps.GiveFiles.prove(step)["limit of 4194305"] == 5
+    else:
+        with pytest.raises(FaultlineError, match=r"server\[4194305\] has closed files meanwhile") as caught:
+            _node_steps.GiveFiles.prove(step)
+        assert caught.value.code == "unproven"
 
 
 @pytest.mark.parametrize("action, code", [("crash", "shared_kernel"), ("clock", "shared_kernel"), ("oom", "shared_memory")])
