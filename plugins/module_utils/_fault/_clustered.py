@@ -72,6 +72,9 @@ class PacemakerService(_services.ProcessService):
     def up(self):
         return self.node in self._now().roles
 
+    def back(self, old, found):
+        return self.up
+
     @property
     def settled(self):
         """Whether it runs where the cluster wants it: here, or, of what runs in one place only, elsewhere."""

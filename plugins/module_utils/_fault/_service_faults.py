@@ -158,12 +158,13 @@ class _Hit(ServiceFault):
         return round(time.monotonic() - self.started, 3)
 
     def _back(self):
+        found = self.service.processes()
         # systemd is asked last: it is the dearest of all
-        return self._serves() and (self._seen_up or self.service.back(self.processes))
+        return self._serves(found) and (self._seen_up or self.service.back(self.processes, found))
 
-    def _serves(self):
-        """Whether who is new has all of its ports, and answers there as it was answered before."""
-        new = [process for process in self.service.processes() if process not in self.processes]
+    def _serves(self, found):
+        """Whether who is new of these processes has all ports of the service, and answers there as it was answered before."""
+        new = [process for process in found if process not in self.processes]
         watched = [process for process in self._payload() if process not in self.payload] if self.payload else []
         sockets = _proc.served(_proc.listening(new + watched))
         heard = {(entry.protocol, entry.port) for entry in sockets}
@@ -184,7 +185,7 @@ class _Hit(ServiceFault):
         def look():
             # what cannot be seen now is seen afterwards
             with contextlib.suppress(FaultlineError, OSError):
-                while not over.wait(_LOOK) and (any(process.alive for process in old) or not self._serves()):
+                while not over.wait(_LOOK) and (any(process.alive for process in old) or not self._serves(self.service.processes())):
                     pass
 
         watcher = threading.Thread(target=look, daemon=True)

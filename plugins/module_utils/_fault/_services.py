@@ -79,9 +79,9 @@ class Service:
     def up(self):
         return bool(self.processes())
 
-    def back(self, old):
-        """Whether it is up again after these processes were hit."""
-        del old
+    def back(self, old, found):
+        """Whether it is up again after these old processes were hit, and these were found just now."""
+        del old, found
         return self.up
 
     @property
@@ -408,11 +408,11 @@ class SystemService(Service):
         self.look_again()
         return all(unit.active for unit in self.units)
 
-    def back(self, old):
+    def back(self, old, found):
         hit = {self._unit_of[process] for process in old if process in self._unit_of}
         if not hit or self._outside:
             return self.up
-        new = {self._unit_of.get(process) for process in self.processes() if process not in old}
+        new = {self._unit_of.get(process) for process in found if process not in old}
         self.look_again()
         # one that was not hit may be down for its own reasons
         return hit <= new and all(unit.active for unit in self.units if unit.name in hit)
@@ -543,6 +543,9 @@ class ProcessService(Service):
 
     def processes(self):
         return _proc.matching(self.grep)
+
+    def back(self, old, found):
+        return bool(found)
 
     @property
     def can_start(self):
