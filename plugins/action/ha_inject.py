@@ -26,6 +26,7 @@ _MARGIN = 60
 
 
 class ActionModule(FaultAction):
+    INJECTS = True
     _supports_check_mode = False
     _supports_async = False
 

@@ -13,6 +13,8 @@ _MODULE = "faultline.openstack.os_command_fault"
 
 
 class ActionModule(FaultAction):
+    INJECTS = True
+
     def perform(self, result, task_vars):
         self.guard(_MODULE, self._task.args, task_vars)
         return {**result, **execute(self, _MODULE, self._task.args, task_vars)}

@@ -12,6 +12,8 @@ from ..plugin_utils._run import execute, host_variables
 
 
 class ActionModule(FaultAction):
+    INJECTS = True
+
     def perform(self, result, task_vars):
         module, args = fill(CONTAINER_MODULE, self._task.args, host_variables(self, task_vars))
         self.guard(module, args, task_vars)

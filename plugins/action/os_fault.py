@@ -48,6 +48,8 @@ def _undo_of_all(steps):
 
 
 class ActionModule(FaultAction):
+    INJECTS = True
+
     def perform(self, result, task_vars):
         args = self.validate_argument_spec(sentence_arguments())[1]
         result["sentence"] = args["do"]

@@ -21,6 +21,8 @@ _RUN = secrets.token_hex(8)
 
 
 class ActionModule(FaultAction):
+    INJECTS = True
+
     def perform(self, result, task_vars):
         args = plain(self._task.args)
         self.guard(_MODULE, args, task_vars)

@@ -25,6 +25,8 @@ _FIRST_LOOK = 3
 
 
 class ActionModule(FaultAction):
+    INJECTS = True
+
     def perform(self, result, task_vars):
         args = dict(self._task.args)
         # one that is left to the node comes when nobody waits for it

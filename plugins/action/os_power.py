@@ -11,6 +11,7 @@ from ..plugin_utils._power import Power
 
 
 class ActionModule(FaultAction):
+    INJECTS = True
     _supports_async = False
 
     def perform(self, result, task_vars):

@@ -13,6 +13,8 @@ from ..plugin_utils._run import execute, host_variables
 
 
 class ActionModule(FaultAction):
+    INJECTS = True
+
     def perform(self, result, task_vars):
         model = host_variables(self, task_vars)
         module, args = fill(SERVICE_MODULE, self._task.args, model)

@@ -14,26 +14,25 @@ from . import _ended, _in_debug, _names
 from ._model import plain
 from ._run import fail, guarded_host, host_variables
 
-# what may leave a fault on its host
-_INJECT = ("os_service_fault", "os_container_fault", "os_node_fault", "os_netiface", "os_power", "os_command_fault", "os_fault", "ha_inject")
-
 
 class FaultAction(ActionBase):
     """perform() does the task; a FaultlineError of it becomes a failed result, in the shape of the modules'."""
 
     _supports_check_mode = True
     _supports_async = True
+    # whether the task may leave a fault on its host
+    INJECTS = False
 
     def run(self, tmp=None, task_vars=None):
         del tmp
         result = super().run(task_vars=task_vars)
         host = task_vars["inventory_hostname"]
         try:
-            return _ended.result(self.perform(result, task_vars), host, self._injects)
+            return _ended.result(self.perform(result, task_vars), host, self.INJECTS)
         except FaultlineError as exc:
             return self.failed(result, exc)
         except AnsibleConnectionFailure as exc:
-            hint = _ended.connection(exc.message, host) if self._injects else ""
+            hint = _ended.connection(exc.message, host) if self.INJECTS else ""
             if not hint:
                 raise
             raise AnsibleConnectionFailure(f"{exc.message} {hint}") from None
@@ -41,12 +40,7 @@ class FaultAction(ActionBase):
             hint = _ended.option(exc.message)
             if not hint:
                 raise
-            return _ended.result({**result, "failed": True, "changed": False, "msg": exc.message}, host, self._injects)
-
-    @property
-    def _injects(self):
-        """Whether the task may leave a fault on its host."""
-        return self._task.action.rpartition(".")[2] in _INJECT
+            return _ended.result({**result, "failed": True, "changed": False, "msg": exc.message}, host, self.INJECTS)
 
     def perform(self, result, task_vars):
         """The result of the task, begun as `result`."""

@@ -77,6 +77,15 @@ def test_a_module_says_how_it_behaves(path):
         assert value.get("description"), name
 
 
+def test_an_action_that_may_leave_a_fault_says_so():
+    """What it says decides whether a failed connection is told to have left one: those that inject at a moment, the sentence, and a run's own."""
+    says = {
+        path.stem for path in (ROOT / "plugins" / "action").glob("*.py")
+        if any(isinstance(node, ast.Assign) and ast.unparse(node) == "INJECTS = True" for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))}
+    at_a_moment = {path.stem for path in MODULES if "faultline.openstack.moment" in documentation(path).get("extends_documentation_fragment", [])}
+    assert at_a_moment and says == at_a_moment | {"os_fault", "ha_inject"}
+
+
 @by_name
 def test_a_modules_main_is_thin(path):
     (main,) = [
