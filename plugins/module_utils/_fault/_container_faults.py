@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import time
 
-from . import _container_steps, _containers, _doors, _journal, _proc, _reach, _service_faults
+from . import _container_steps, _containers, _doors, _journal, _proc, _reach, _service_base, _service_faults, _service_stops
 from ._errors import FaultlineError
 
 # seconds that a container may take to be frozen before the fault counts as unproven, which catches only a hang
@@ -45,13 +45,13 @@ class _Back(_OfContainer):
         super().resolve()
         self.was = self.service.found
 
-    def _serves(self):
+    def _serving(self):
         try:
             self.service.look_again()
         except FaultlineError:
             # a unit that makes its container anew has moments without one, or with half of one
-            return False
-        return super()._serves()
+            return None
+        return super()._serving()
 
     def recover(self, wait):
         recovery = super().recover(wait)
@@ -136,7 +136,7 @@ class Terminate(_OfContainer, _service_faults.Terminate):
         return dict(proof, status=self.service.found.status, policy_meanwhile=self.service.found.policy_words)
 
 
-class Freeze(_OfContainer, _service_faults.ServiceFault):
+class Freeze(_OfContainer, _service_base.ServiceFault):
     """Have the engine pause a container: the kernel's freezer stops all of its processes."""
 
     action = "freeze"
@@ -162,7 +162,7 @@ class Freeze(_OfContainer, _service_faults.ServiceFault):
         return [_container_steps.Unpause.make(self.service.found)]
 
     def look_before(self, record):
-        self.watch = _service_faults.Answers(self, _doors.of_processes(self.processes))
+        self.watch = _service_stops.Answers(self, _doors.of_processes(self.processes))
 
     def inject(self, record):
         if not self.service.found.paused:

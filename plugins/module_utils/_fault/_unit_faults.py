@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import signal
 
-from . import _journal, _proc, _service_faults, _service_steps, _services, _steps, _systemd, _unit_steps, _worker
+from . import _journal, _proc, _service_base, _service_steps, _services, _steps, _systemd, _unit_steps, _worker
 from ._errors import FaultlineError
 
 # seconds that a unit may take to come back for the second time, beyond its own RestartSec; it catches only a hang
 _SETTLE = 300
 
 
-class _UnitFault(_service_faults.ServiceFault):
+class _UnitFault(_service_base.ServiceFault):
     """What both share: they are done to units."""
 
     reversible = True

@@ -59,7 +59,7 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(_engine._journal, "HOME", str(tmp_path / "faultline"))
     monkeypatch.setattr(_engine.os, "geteuid", lambda: 0)
     monkeypatch.setattr(_nft, "require", lambda elsewhere: None)
-    monkeypatch.setattr(_service_faults._proc, "listening", lambda processes: SOCKETS)
+    monkeypatch.setattr(_proc, "listening", lambda processes: SOCKETS)
     monkeypatch.setattr(_systemd, "booted", lambda: True)
     monkeypatch.setattr(_systemd, "show", lambda names: [])
     monkeypatch.setattr(_service_faults.Unplug, "_carriers", lambda self: [])

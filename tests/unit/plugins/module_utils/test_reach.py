@@ -22,6 +22,7 @@ from ansible_collections.faultline.openstack.plugins.module_utils._fault import 
     _proc,
     _reach,
     _service_faults,
+    _service_stops,
     _services,
 )
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
@@ -329,7 +330,7 @@ def test_silence_where_nobody_answered_before_is_refused(unplug, monkeypatch):
     with bound() as server:
         port = server.getsockname()[1]
         fault = unplug(("tcp", port, "both"))
-        monkeypatch.setattr(_service_faults._journal, "open_faults", lambda action, names: [])
+        monkeypatch.setattr(_service_stops._journal, "open_faults", lambda action, names: [])
         fault.look_before({"id": "unplug-00000000"})
         assert fault.answers_before == {f"127.0.0.1 {port}": "connected"}
     # nobody listens there any more
@@ -397,7 +398,7 @@ def test_a_restart_that_fails_is_looked_at_no_longer():
 def test_a_freeze_is_proven_only_where_nobody_answers(serve, silent):
     fault = _service_faults.Freeze(Mine("app", {}))
     with Server(serve) as server:
-        watch = _service_faults.Answers(fault, [_doors.Door("tcp", "127.0.0.1", server.port)])
+        watch = _service_stops.Answers(fault, [_doors.Door("tcp", "127.0.0.1", server.port)])
         if silent:
             # it has never answered, so that it does not proves nothing
             assert watch.prove_silent() == {}
