@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from . import _pacemaker, _proc, _service_faults, _services, _steps, _systemd
+from . import _pacemaker, _proc, _service_faults, _service_processes, _services, _steps, _systemd
 from ._errors import FaultlineError
 from ._exec import run, which
 
@@ -42,7 +42,7 @@ class KeepOff(_service_faults.Terminate):
         return dict(proof, constraint=record["steps"][0]["constraint"])
 
 
-class PacemakerService(_services.ProcessService):
+class PacemakerService(_service_processes.ProcessService):
     """Driver pcs_service: a resource of Pacemaker, on this node; processes by a regular expression."""
 
     def __init__(self, name, definition):
@@ -127,7 +127,7 @@ class PacemakerService(_services.ProcessService):
         run(argv, timeout=_TIMEOUT)
 
 
-class SaltService(_services.ProcessService):
+class SaltService(_service_processes.ProcessService):
     """Driver salt_service: Salt's module `service` on this minion; processes by a regular expression."""
 
     def __init__(self, name, definition):

@@ -13,7 +13,7 @@ import signal
 from . import _container_engines, _container_steps, _proc, _systemd
 from ._errors import FaultlineError
 from ._exec import run
-from ._services import Service
+from ._service_driver import Service
 
 _DOWN = ("engine_down", "timeout")
 # seconds that a new main process may take to appear; it catches only a hang

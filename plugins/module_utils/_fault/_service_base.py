@@ -9,18 +9,15 @@ from __future__ import annotations
 from . import _journal, _module, _proc
 from ._engine import Fault
 from ._errors import FaultlineError
+from ._service_driver import named
 
 # seconds that a process may take to die, stop or leave before the fault counts as unproven; it catches only a hang
 SETTLE = 300
 _PROTECTED_UNITS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
 
 
-def named(things):
-    return ", ".join(str(thing) for thing in things)
-
-
 class ServiceFault(Fault):
-    """What all faults of a service share. service: a _services.Service; recovery_timeout: seconds, for faults without undo."""
+    """What all faults of a service share. service: a _service_driver.Service; recovery_timeout: seconds, for faults without undo."""
 
     kind = "service"
 

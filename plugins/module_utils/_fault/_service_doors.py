@@ -10,7 +10,8 @@ import os
 
 from . import _doors, _nft, _proc, _reach, _service_steps
 from ._errors import FaultlineError
-from ._service_base import ServiceFault, named
+from ._service_base import ServiceFault
+from ._service_driver import named
 
 # which packets are dropped, in words
 _PACKETS = {"both": "to and from", "ingress": "to", "egress": "from"}

@@ -11,7 +11,8 @@ import signal
 from . import _proc, _steps
 from ._engine import undo_now
 from ._errors import FaultlineError
-from ._service_base import SETTLE, ServiceFault, named
+from ._service_base import SETTLE, ServiceFault
+from ._service_driver import named
 
 
 class _Heal(ServiceFault):

@@ -13,7 +13,8 @@ import time
 
 from . import _doors, _proc, _reach
 from ._errors import FaultlineError
-from ._service_base import SETTLE, ServiceFault, named
+from ._service_base import SETTLE, ServiceFault
+from ._service_driver import named
 
 # seconds that a process may take to die of a signal that it can ignore
 _IGNORED = 30

@@ -10,7 +10,8 @@ import signal
 
 from . import _doors, _journal, _proc, _reach, _service_steps
 from ._errors import FaultlineError
-from ._service_base import SETTLE, ServiceFault, named
+from ._service_base import SETTLE, ServiceFault
+from ._service_driver import named
 
 
 class Terminate(ServiceFault):

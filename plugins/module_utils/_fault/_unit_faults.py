@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 
-from . import _journal, _proc, _service_base, _service_steps, _services, _steps, _systemd, _unit_steps, _worker
+from . import _journal, _proc, _service_base, _service_steps, _service_units, _steps, _systemd, _unit_steps, _worker
 from ._errors import FaultlineError
 
 # seconds that a unit may take to come back for the second time, beyond its own RestartSec; it catches only a hang
@@ -28,7 +28,7 @@ class _UnitFault(_service_base.ServiceFault):
 
     def resolve(self):
         super().resolve()
-        if not isinstance(self.service, _services.SystemService):
+        if not isinstance(self.service, _service_units.SystemService):
             raise FaultlineError(
                 "%s of %s needs a unit of systemd, which runs it." % (self.action, self.subject),
                 code="no_systemd", hint="Nothing was touched. Use terminate.",

@@ -23,7 +23,8 @@ from ansible_collections.faultline.openstack.plugins.module_utils._fault import 
     _power_machines,
     _proc,
     _service_faults,
-    _services,
+    _service_driver,
+    _service_units,
     _systemd,
 )
 
@@ -35,7 +36,7 @@ for each in SOCKETS:
     each.holders = [PROCESS]
 
 
-class Service(_services.SystemService):
+class Service(_service_units.SystemService):
     """A service of one unit, which runs or does not."""
 
     running = True
@@ -104,7 +105,7 @@ def test_of_a_container(action, after):
     found = types.SimpleNamespace(
         name="web", id="i" * 64, paused=False, policy=("no", 0), stop_timeout=10, engine=types.SimpleNamespace(name="docker", stop_lasts=True),
         started_at="", running=True, up=True)
-    container = type("Container", (_services.Service,), {
+    container = type("Container", (_service_driver.Service,), {
         "found": found, "main": PROCESS, "up": True, "can_start": True, "processes": lambda self: [PROCESS], "describe": lambda self: "web: running",
         "start_steps": lambda self: [], "stop_timeout": 10})("web", {})
     fault = _service_faults.make(action, container, actions=_container_faults.ACTIONS)

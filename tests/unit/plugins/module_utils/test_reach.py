@@ -22,8 +22,8 @@ from ansible_collections.faultline.openstack.plugins.module_utils._fault import 
     _proc,
     _reach,
     _service_faults,
+    _service_driver,
     _service_stops,
-    _services,
 )
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
 
@@ -286,7 +286,7 @@ def test_where_nobody_listens_any_more_nothing_of_this_host_is_cut_in_its_place(
     assert caught.value.code == "gone" and "Nothing was touched" in caught.value.hint
 
 
-class Mine(_services.Service):
+class Mine(_service_driver.Service):
     """A service whose process is this one."""
 
     def processes(self):

@@ -10,7 +10,7 @@ import signal
 
 import pytest
 
-from ansible_collections.faultline.openstack.plugins.module_utils._fault import _proc, _services, _systemd, _unit_processes
+from ansible_collections.faultline.openstack.plugins.module_utils._fault import _proc, _service_units, _systemd, _unit_processes
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
 
 
@@ -79,7 +79,7 @@ def unit_of(monkeypatch, doors, **names):
     monkeypatch.setattr(_proc, "listening", lambda processes: [])
     monkeypatch.setattr(_systemd, "show", lambda names: [unit])
     monkeypatch.setattr(_systemd, "stops", lambda name: [])
-    service = _services.SystemService("x", {})
+    service = _service_units.SystemService("x", {})
     service.units = [unit]
     return service
 
@@ -143,7 +143,7 @@ def test_programs_that_only_wait_for_a_container_are_known(line, watched):
 def test_who_starts_a_killed_unit_again(monkeypatch, triggers, restart, comes, says):
     monkeypatch.setattr(_systemd, "show", lambda names: [_systemd.Unit({"Id": name, "ActiveState": "active"}) for name in names])
     monkeypatch.setattr(_proc, "handles", lambda pid, number: False)
-    service = _services.SystemService("x", {})
+    service = _service_units.SystemService("x", {})
     service.units = [_systemd.Unit({"Id": "x.service", "Restart": restart, "MainPID": "7", "TriggeredBy": " ".join(triggers)})]
     process = _proc.Process(7, 1, "x")
     service._unit_of[process] = "x.service"
@@ -153,7 +153,7 @@ def test_who_starts_a_killed_unit_again(monkeypatch, triggers, restart, comes, s
 
 
 def test_a_unit_that_was_not_hit_does_not_matter_for_what_comes_back():
-    service = _services.SystemService("x", {})
+    service = _service_units.SystemService("x", {})
     service.units = [_systemd.Unit({"Id": "a.service", "Restart": "always", "MainPID": "7"}), _systemd.Unit({"Id": "b.service", "Restart": "no"})]
     process = _proc.Process(7, 1, "x")
     service._unit_of[process] = "a.service"
@@ -164,7 +164,7 @@ def test_a_unit_that_was_not_hit_does_not_matter_for_what_comes_back():
 
 
 def test_a_unit_that_systemd_no_longer_restarts_is_named():
-    service = _services.SystemService("x", {})
+    service = _service_units.SystemService("x", {})
     failed = [{"Id": "a.service", "Restart": "always", "ActiveState": "failed"}, {"Id": "b.service", "ActiveState": "failed"}]
     service.units = [_systemd.Unit(each) for each in failed]
     assert "given up on a.service, which" in service.given_up()
@@ -174,7 +174,7 @@ def test_a_unit_that_systemd_no_longer_restarts_is_named():
 
 def test_a_unit_that_was_seen_while_nothing_ran_in_it_is_found_when_it_is_back(monkeypatch):
     monkeypatch.setattr(_systemd, "show", lambda names: [_systemd.Unit({"Id": "x.service", "ActiveState": "activating"})])
-    service = _services.SystemService("x", {})
+    service = _service_units.SystemService("x", {})
     service.units = [_systemd.Unit({"Id": "x.service", "ActiveState": "active", "ControlGroup": "/system.slice/x.service"})]
     service.look_again()
     assert service.units[0].control_group == "/system.slice/x.service"
