@@ -21,8 +21,9 @@ from ansible_collections.faultline.openstack.plugins.module_utils._fault import 
     _nft,
     _proc,
     _reach,
-    _service_faults,
     _service_driver,
+    _service_faults,
+    _service_hits,
     _service_stops,
 )
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
@@ -338,7 +339,7 @@ def test_silence_where_nobody_answered_before_is_refused(unplug, monkeypatch):
         fault.look_before({"id": "unplug-00000000"})
 
 
-class Restarted(_services.Service):
+class Restarted(_service_driver.Service):
     """A service whose process is this one, once who was there before is gone; restart(): what meanwhile() says."""
 
     def __init__(self, meanwhile):
@@ -371,7 +372,7 @@ def test_a_restart_that_takes_longer_than_the_service_is_seen_to_serve_meanwhile
 def test_what_is_answered_while_the_old_one_is_there_is_no_answer_of_the_new_one():
     def restart():
         # nothing is to happen, which some looks show
-        threading.Event().wait(5 * _service_faults._LOOK)
+        threading.Event().wait(5 * _service_hits._LOOK)
         assert server.count == 0
         old.kill()
         old.wait(HANG)
