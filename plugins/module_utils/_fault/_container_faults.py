@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import signal
-import time
 
 from . import _container_steps, _containers, _doors, _journal, _proc, _reach, _service_base, _service_faults, _service_stops
 from ._errors import FaultlineError
@@ -87,8 +86,7 @@ class Kill(_Back, _service_faults.Kill):
     def plan(self):
         return ["send %s to %s, the main process" % (signal.Signals(self.number).name, self.main)]
 
-    def inject(self, record):
-        self.started = time.monotonic()
+    def _hit(self):
         self.main.send(self.number)
 
     def prove(self, record):

@@ -69,6 +69,7 @@ class _Hit(ServiceFault):
         sockets = _proc.served(_proc.listening(new + watched))
         heard = {(entry.protocol, entry.port) for entry in sockets}
         if not self.ports <= heard | self.kept:
+            self._forget()
             return None
         if self.ports and self.listening_after is None:
             self.listening_after = self._since()
@@ -77,24 +78,48 @@ class _Hit(ServiceFault):
         # of what had no process nobody knows one
         return found if (new or not self.processes) and self.ports <= heard else None
 
-    @contextlib.contextmanager
-    def _looked_at_meanwhile(self, old):
-        """See when it serves again while whoever restarts it is still at it, who may be later than that. old: who answers until they are gone."""
-        over = threading.Event()
+    def _forget(self):
+        """Who served for a moment only was not back."""
+        self.listening_after = self.answering_after = None
+        if self.awaited is not None:
+            self.awaited.close()
+            self.awaited = None
+
+    def inject(self, record):
+        self.started = time.monotonic()
+        self._watch()
+        try:
+            self._hit()
+        except BaseException:
+            self._end_watch()
+            raise
+
+    def _hit(self):
+        """Do it."""
+        raise NotImplementedError
+
+    def _ended(self):
+        """Who is gone once it is done."""
+        return self.processes
+
+    def _watch(self):
+        """See when it serves again while others are at it, as who restarts it, or the journal: they may be later than its clients."""
+        over, old = threading.Event(), self._ended()
 
         def look():
-            # what cannot be seen now is seen afterwards
+            # what cannot be seen now is seen afterwards; the old ones answer until they are gone
             with contextlib.suppress(FaultlineError, OSError):
                 while not over.wait(_LOOK) and (any(process.alive for process in old) or self._serving() is None):
                     pass
 
         watcher = threading.Thread(target=look, daemon=True)
+        self.watch = over, watcher
         watcher.start()
-        try:
-            yield
-        finally:
-            over.set()
-            watcher.join()
+
+    def _end_watch(self):
+        over, watcher = self.watch
+        over.set()
+        watcher.join()
 
     def _answering(self, sockets):
         """Whether all that was answered before is answered again, in the network namespaces where these sockets are."""
@@ -122,6 +147,7 @@ class _Hit(ServiceFault):
         return found
 
     def recover(self, wait):
+        self._end_watch()
         expected, who = self.returns
         patience = self.recovery_timeout if wait and expected is not False else 0
         if patience and self.service.woken_by_connection and not self.wanted:
@@ -181,8 +207,7 @@ class Kill(_Hit):
     def plan(self):
         return ["send %s to %s" % (signal.Signals(self.number).name, named(self.processes))] + ([self.returns[1]] if self.returns[1] else [])
 
-    def inject(self, record):
-        self.started = time.monotonic()
+    def _hit(self):
         for process in self.processes:
             process.send(self.number)
 
@@ -210,13 +235,10 @@ class Restart(_Hit):
     def _payload(self):
         return self.service.payload()
 
-    def inject(self, record):
-        self.started = time.monotonic()
-        with self._looked_at_meanwhile(self._ended()):
-            self.service.restart()
+    def _hit(self):
+        self.service.restart()
 
     def _ended(self):
-        """Who is gone once it is restarted."""
         return self.service.ended_by_stop(self.processes) + self.payload
 
     def prove(self, record):

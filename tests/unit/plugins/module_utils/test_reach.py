@@ -384,6 +384,27 @@ def test_what_is_answered_while_the_old_one_is_there_is_no_answer_of_the_new_one
         assert server.count == 1
 
 
+def test_a_killed_service_is_seen_to_serve_while_its_end_is_still_being_proven():
+    with Server(replies) as server, sleeper("killed") as old:
+        fault = _service_faults.Kill(Restarted(None))
+        fault.processes, fault.payload, fault.kept = [_proc.lookup(old.pid)], [], set()
+        fault.ports, fault.wanted = {("tcp", server.port)}, {server.endpoint(): "answered"}
+        fault.inject({})
+        old.wait(HANG)
+        wait_for(lambda: fault.answering_after is not None)
+        assert fault.recover(True)["after"] == fault.answering_after
+
+
+def test_who_served_for_a_moment_only_was_not_back():
+    with Server(replies) as server:
+        fault = restarting(lambda: None, _proc.Process(2 ** 22 + 1, 1, "gone"), server)
+        fault.started = 0.0
+        wait_for(fault._serves)
+        assert fault.answering_after
+        server.server.shutdown(socket.SHUT_RDWR)
+        assert not fault._serves() and fault.answering_after is None and fault.listening_after is None
+
+
 def test_a_restart_that_fails_is_looked_at_no_longer():
     def restart():
         raise FaultlineError("It did not.", code="program_failed")
