@@ -61,7 +61,8 @@ if has ip; then
 fi
 # where anybody listens; what is above is given to clients as it comes
 has ss && ss -Hltnu | awk '{ port = $5; sub(/.*:/, "", port); if (port + 0 < 32768 && $5 !~ /^127\.0\.0\.11:/) print "socket", $1, $5 }' | sort -u
-sed -E 's/^[0-9]+ [0-9]+ [0-9]+:[0-9]+ ([^ ]+ [^ ]+ [^ ]+).* - /mount \1 /; s/,(fd|pipe_ino)=[0-9]+//g' /proc/self/mountinfo |
+# an overlay says uuid=on only when it is mounted for the first time
+sed -E 's/^[0-9]+ [0-9]+ [0-9]+:[0-9]+ ([^ ]+ [^ ]+ [^ ]+).* - /mount \1 /; s/,(fd|pipe_ino)=[0-9]+//g; s/,uuid=on//' /proc/self/mountinfo |
     grep -v ' /run/\(user\|credentials\)'
 # a container sees the groups of all the others too
 own=$(sed -n 's/^[0-9]*:name=systemd://p; s/^0:://p' /proc/1/cgroup | head -1)
