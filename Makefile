@@ -123,6 +123,17 @@ test-routers: $(VENV)/.eda
 test-openstack: $(VENV)/.test $(VENV)/.rally $(VENV)/.eda lab ## pytest on a whole OpenStack and on a DevStack, which are left up
 	$(VENV)/bin/python tests/tools/area.py run openstack tests/openstack $(PYTEST_ARGS)
 
+.PHONY: witness
+witness: $(VENV)/.test lab ## What modules say beside what a client sees: the tests of the witness of all areas, and their table into docs/witness.md
+	rm -rf .build/witness
+	$(VENV)/bin/python tests/tools/area.py run witness $(SIDE_BY_SIDE) tests/integration -k witness $(PYTEST_ARGS)
+	$(MAKE) witness-table
+
+# what those tests have seen that ran since, as by PYTEST_ARGS of an area
+.PHONY: witness-table
+witness-table: $(VENV)/.run
+	$(VENV)/bin/python tests/integration/witness_table.py
+
 .PHONY: bench
 bench: $(VENV)/.run $(VENV)/.peer ## Speed, beside os-faults and plain Ansible; spread, monitors and looks at doors (BENCH_ARGS="--hosts 3 --rounds 3")
 	ansible-playbook faultline.openstack.lab_up -e lab_profile=bench

@@ -230,6 +230,12 @@ def spare_node(make_node):
     return make_node("spare", "--sysctl=net.ipv6.conf.all.disable_ipv6=0", furnish=with_memcached)
 
 
+@pytest.fixture(scope="session")
+def onlooker(make_node):
+    """A node of our own that only looks at others."""
+    return make_node("onlooker")
+
+
 @pytest.fixture(scope="module")
 def wires(make_node, names):
     """Two nodes that share both networks of the lab, in one inventory."""

@@ -9,14 +9,22 @@ from __future__ import annotations
 import json
 import pathlib
 import secrets
-import shlex
 import subprocess
 
-from lab_nodes import ROOT, wait_for
+from patience import HANG, wait_for
+from witness_table import Table
 
 PROGRAM = pathlib.Path(__file__).with_name("witness.py")
 # longer than any test
 LIMIT = 1800
+# questions a second, to each door
+RATE = 20
+# of an SSH server, which turns some away at random while ten others have not logged in yet
+SSH_RATE = 4
+# seconds that a fault lasts: some hundred questions
+LASTS = 6
+# seconds until a question counts as met by silence, as the witness has it
+PATIENCE = 1.0
 # seconds by which a module and the witness may differ, unless the machine was too busy for the witness itself
 NEAR = 0.2
 
@@ -51,6 +59,20 @@ class Seen:
     def answered(self, door, since, until):
         return [each for each in self.between(door, since, until) if each.answered]
 
+    def asked(self, door, since, until):
+        """Questions of a door that were asked within a span, those too that were met by silence after it, but for what was on its way at its end."""
+        return [each for each in self.of(door) if since <= each.begin <= until - PATIENCE]
+
+    def share(self, door, since, until):
+        """Which part of them was answered."""
+        asked = self.asked(door, since, until)
+        return sum(each.answered for each in asked) / len(asked)
+
+    def median(self, door, since, until):
+        """Seconds that an answer took; one that did not come took as long as anybody waits."""
+        took = sorted(each.end - each.begin for each in self.asked(door, since, until))
+        return took[len(took) // 2]
+
     def back(self, door, since):
         """The first answered question after since, of those behind the last one that was not answered; None: it was never away, or never came back."""
         behind = [each for each in self.of(door) if each.end >= since]
@@ -64,24 +86,37 @@ class Seen:
         return max([NEAR, *(2 * gap for gap in gaps)])
 
 
-class Witness:
-    """Asks doors from a node while a test goes on: with Witness(node, doors) as witness: ...; witness.seen.
+class Here:
+    """This machine, as the place of a witness. A node is another one."""
 
-    doors: as witness.py has them. It begins once each of them has answered.
+    argv = ()
+
+    @staticmethod
+    def sh(command, check=True):
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=HANG, check=False)
+        assert not check or done.returncode == 0, f"{command!r}: {done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+
+class Witness:
+    """Asks doors from somewhere while a test goes on: with Witness(doors, node) as witness: ...; witness.seen.
+
+    doors: as witness.py has them; node: where it asks from, this machine by default. It begins once each of them has answered.
     """
 
-    def __init__(self, node, doors):
-        self.node = node
+    def __init__(self, doors, node=None, rate=RATE):
         self.doors = doors
+        self.node = node or Here
+        self.rate = rate
         self.output = f"/run/witness-{secrets.token_hex(4)}"
         self.seen = None
+        self._running = None
 
     def __enter__(self):
-        subprocess.run(
-            ["docker", "exec", "-i", self.node.container, "sh", "-c", f"cat > {self.output}.py"], input=PROGRAM.read_bytes(), check=True)
-        task = json.dumps({"doors": self.doors, "output": self.output, "seconds": LIMIT})
-        subprocess.run(
-            ["docker", "exec", "--detach", self.node.container, "python3", f"{self.output}.py", task], check=True, capture_output=True)
+        argv = ["docker", "exec", "--interactive", self.node.container] if self.node is not Here else []
+        subprocess.run([*argv, "sh", "-c", f"cat > {self.output}.py"], input=PROGRAM.read_bytes(), check=True)
+        task = json.dumps({"doors": self.doors, "output": self.output, "seconds": LIMIT, "rate": self.rate})
+        self._running = subprocess.Popen([*argv, "python3", f"{self.output}.py", task], stdin=subprocess.DEVNULL)
         names = {door["name"] for door in self.doors}
         wait_for(lambda: {line[2] for line in self._lines() if isinstance(line, list) and line[3] == "answered"} == names)
         return self
@@ -90,19 +125,21 @@ class Witness:
         return [json.loads(line) for line in self.node.sh(f"cat {self.output}", check=False).splitlines() if line.endswith(("]", "}"))]
 
     def settle(self, door, since):
-        """Wait until a door has answered again after since (epoch seconds), 20 questions on end."""
+        """Wait until a door has answered again after since (epoch seconds), for as long as 20 questions take by default."""
+        count = self.rate
+
         def steady():
-            last = Seen(self._lines()).of(door)[-20:]
-            return len(last) == 20 and last[0].begin > since and all(each.answered for each in last)
+            last = Seen(self._lines()).of(door)[-count:]
+            return len(last) == count and last[0].begin > since and all(each.answered for each in last)
 
         wait_for(steady, pause=0.5)
 
     def __exit__(self, *_exc):
         pid = self._lines()[0]["ready"]
         self.node.sh(f"kill {pid}", check=False)
-        wait_for(lambda: "end" in self._lines()[-1])
+        self._running.wait(HANG)
         self.seen = Seen(self._lines())
-        self.node.sh(f"rm -f {shlex.quote(self.output)} {shlex.quote(self.output)}.py")
+        self.node.sh(f"rm -f {self.output} {self.output}.py")
 
 
 def away(seen, record, door):
@@ -123,6 +160,15 @@ def away(seen, record, door):
     return words
 
 
+def stays_open(seen, record, door):
+    """What speaks against a fault of which clients notice slower answers at most: most of their questions are answered, where the machine is busy as well."""
+    since, until = record["proven"], record["proven"] + record["duration"]
+    if not seen.asked(door, since, until):
+        return [f"nobody asked {door} while it lasted"]
+    share = seen.share(door, since, until)
+    return [f"{door} answered {100 * share:.0f} % of the questions"] if share < 0.5 else []
+
+
 def returned(seen, record, came_back, door):
     """What speaks against a recovery. came_back: of a fault without an undo that was waited for; record: the journal's."""
     if not came_back["back"]:
@@ -136,20 +182,45 @@ def returned(seen, record, came_back, door):
     return []
 
 
-class Table:
-    """Rows of docs/witness.md, kept until all are there."""
-
-    folder = ROOT / ".build" / "witness"
-    HEAD = ("fault", "service or driver", "what the module proved", "what the witness saw", "agree")
-
-    def add(self, name, *cells):
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / f"{name}.json").write_text(json.dumps(cells), encoding="utf-8")
-
-    def text(self):
-        rows = [self.HEAD, ["---"] * len(self.HEAD), *(json.loads(path.read_text()) for path in sorted(self.folder.glob("*.json")))]
-        return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+def shut(area, action, subject, seen, record, door, proved=""):
+    """Judge a fault that was to keep a door shut, by its record once it is over, and write a row."""
+    against = away(seen, record, door) + ([] if record["residue"] == [] else [f"it left {record['residue']}"])
+    since, until = record["proven"], record["proven"] + record["duration"]
+    asked, back = seen.between(door, since, until), seen.back(door, since)
+    Table().add(
+        area, action, subject, f"{proved or 'shut'} for {record['duration']:g} s; {'held' if record['held'] else 'not held'}; residue "
+        f"{', '.join(record['residue']) or 'none'}",
+        f"{sum(each.answered for each in asked)} of {len(asked)} questions answered; "
+        + (f"back {back.end - record['undone']:.1f} s after the undo" if back else "not back"), against)
+    assert record["held"] is True and against == []
 
 
-if __name__ == "__main__":
-    print(Table().text())
+def back(area, action, subject, hit):
+    """Judge a fault without an undo that was waited for, and write a row.
+
+    hit(): does it, and gives (what the witness saw, the journal's record, came_back, the door). One that looks later than the other by chance does not
+    do so three times on end.
+    """
+    for _each in range(3):
+        seen, record, came_back, door = hit()
+        against = returned(seen, record, came_back, door)
+        if not against:
+            break
+    answered = seen.back(door, record["began"])
+    Table().add(
+        area, action, subject, f"back after {came_back['after']:.2f} s" if came_back["back"] else "not back",
+        f"answered {answered.end - record['began']:.2f} s after it began" if answered else "was never away, or never came back", against)
+    assert against == []
+
+
+def boots(action, subject, seen, began, ended, boot_time):
+    """Judge a task that waits for a node to boot and to answer, by when it began and ended, and write a row. boot_time: what it says."""
+    first = seen.back("ssh", began)
+    missed = [each for each in seen.of("ssh") if each.begin >= began and not each.answered]
+    against = [f"it was never away, or never came back: {len(missed)} not answered, the last {missed[-1:]}"] if first is None else []
+    if first is not None and ended < first.begin:
+        against.append(f"it had answered Ansible after {ended - began:.1f} s, and nobody else by then")
+    Table().add(
+        "node", action, subject, f"answers Ansible after {boot_time:.1f} s",
+        f"answered {first.end - began:.1f} s after the task began" if first else "not back", against)
+    assert against == []

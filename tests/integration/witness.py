@@ -2,9 +2,10 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A client on another node that asks the doors of a service 20 times a second and writes down what came back: the outside witness.
+"""A client on another node that asks the doors of a service many times a second and writes down what came back: the outside witness.
 
-Runs alone (standard library, Python 3.8 and later): argv[1] is JSON, {"doors": [DOOR], "output": path, "seconds": when to end at the latest}.
+Runs alone (standard library, Python 3.8 and later): argv[1] is JSON, {"doors": [DOOR], "output": path, "seconds": when to end at the latest,
+"rate": questions a second to each door}.
 DOOR: {"name", "protocol": "tcp" | "udp" | "http", "address", "port", "send": hexadecimal, or none for a service that speaks first}.
 
 Each line of the output is one question: [begin, end, name, outcome, who]; begin and end in epoch seconds; outcome: answered, closed, refused, silent;
@@ -20,7 +21,6 @@ import signal
 import sys
 import time
 
-RATE = 20
 # seconds until a question counts as met by silence
 PATIENCE = 1.0
 
@@ -105,9 +105,9 @@ async def main(task):
                 running.add(question)
                 question.add_done_callback(running.discard)
             # what could not be asked in its time is not made up for
-            number = max(number + 1, int((loop.time() - begin) * RATE))
+            number = max(number + 1, int((loop.time() - begin) * task["rate"]))
             try:
-                await asyncio.wait_for(over.wait(), max(0.001, begin + number / RATE - loop.time()))
+                await asyncio.wait_for(over.wait(), max(0.001, begin + number / task["rate"] - loop.time()))
             except asyncio.TimeoutError:
                 pass
             stream.writelines(json.dumps(line) + "\n" for line in lines)
