@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import jinja2
 from lab_nodes import LAB, ROOT, layer, wait_for
@@ -71,3 +72,14 @@ def furnish(node):
     docker_run(node, "mariadb", "--network host", program="mariadbd", port=3306)
     wrap(node, "mariadb")
     docker_run(node, "glance_api", "--network host", port=9292, engine="podman")
+
+
+def page(node, port, timeout=30):
+    """What a neighbour gets from a port of the node: the page's text, or the name of the error."""
+    try:
+        with socket.create_connection((node.address, port), timeout=timeout) as channel:
+            channel.sendall(b"GET /index.html HTTP/1.0\r\n\r\n")
+            # what forwards a port accepts and then hangs up, where nobody is behind it
+            return (channel.makefile("rb").read().decode().splitlines() or ["nothing"])[-1]
+    except OSError as exc:
+        return type(exc).__name__

@@ -17,6 +17,7 @@ import lab_engines
 import pytest
 import yaml
 from lab_deadlines import kill, lasting
+from lab_engines import page
 from lab_nodes import JOURNAL, LAB, LONG, wait_for
 from patience import HANG
 from warm_ansible import run_ansible
@@ -99,17 +100,6 @@ def main_pid(node, name):
 
 def policy(node, name):
     return inspect(node, name, ".HostConfig.RestartPolicy.Name") + ":" + inspect(node, name, ".HostConfig.RestartPolicy.MaximumRetryCount")
-
-
-def page(node, port, timeout=30):
-    """What a neighbour gets from a port of the node: the page's text, or the name of the error."""
-    try:
-        with socket.create_connection((node.address, port), timeout=timeout) as channel:
-            channel.sendall(b"GET /index.html HTTP/1.0\r\n\r\n")
-            # what forwards a port accepts and then hangs up, where nobody is behind it
-            return (channel.makefile("rb").read().decode().splitlines() or ["nothing"])[-1]
-    except OSError as exc:
-        return type(exc).__name__
 
 
 def wait_served(node, *names):
