@@ -6,66 +6,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import select
-import subprocess
-import time
-
 import pytest
-from lab_deadlines import kill
 from lab_nodes import wait_for
-from patience import HANG
+from lab_oracle import MOMENTS, dies
 
-# in the order in which a fault comes to them, as the journal on the node tells
-MOMENTS = ("asked for", "journalled", "armed", "injected", "proven")
-# run on the node: ends the module that Ansible runs there (a Python without arguments, its program comes by its input) when a fault is as
-# far as wanted, which only something on the node sees in time. It says how far it was then
-_SNIPER = r"""
-import json, os, signal, sys, time
-JOURNAL = "/var/lib/faultline/open"
-moments, wanted, known = sys.argv[1].split(","), sys.argv[2], set(sys.argv[3:])
-
-def read(path):
-    try:
-        with open(path, "rb") as stream:
-            return stream.read()
-    except OSError:
-        return b""
-
-def pids():
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-
-def modules():
-    return [pid for pid in pids() if read("/proc/%d/cmdline" % pid).rstrip(b"\0").split(b"/")[-1] == b"python3"]
-
-def far():
-    names = os.listdir(JOURNAL) if os.path.isdir(JOURNAL) else []
-    names = [name for name in names if name.endswith(".json") and name[0] != "." and name[:-5] not in known]
-    if not names:
-        return "asked for"
-    record = json.loads(read(os.path.join(JOURNAL, names[0])) or b"{}")
-    if record.get("proven"):
-        return "proven"
-    if record.get("state") == "injected":
-        return "injected"
-    held = ("\0hold\0" + names[0][:-5]).encode()
-    return "armed" if any(held in read("/proc/%d/cmdline" % pid) for pid in pids()) else "journalled"
-
-end, found = time.monotonic() + 250, []
-print("ready", flush=True)
-while time.monotonic() < end:
-    found = modules() or found
-    reached = far()
-    if found and moments.index(reached) >= moments.index(wanted):
-        for pid in found:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        print(reached, flush=True)
-        break
-    time.sleep(0.001)
-"""
 SLOW = "/opt/oracle/slow.py"
 _PREPARE = f"""
 mkdir -p /opt/oracle
@@ -95,6 +39,8 @@ KINDS = {
     "disconnect": ("os_netiface", {"action": "disconnect", "interface": "oracle0"}),
     "rate": ("os_netiface", {"action": "rate", "interface": "oracle0", "rate": "10mbit"}),
     "fill_disk": ("os_node_fault", {"action": "fill_disk", "path": "/var/tmp", "size": "4M"}),
+    "cpu": ("os_node_fault", {"action": "stress", "target": "cpu", "workers": 1, "load": 50}),
+    "memory": ("os_node_fault", {"action": "stress", "target": "memory", "workers": 1, "size": "64M"}),
     "files": ("os_node_fault", {"action": "exhaust", "resource": "fds", "pattern": "^/usr/bin/memcached"}),
     "command": ("os_command_fault", {"name": "oracle", "down": "touch /run/oracle.down", "up": "rm -f /run/oracle.down"}),
 }
@@ -111,54 +57,14 @@ def prepared(spare):
     spare.sh(_CLEAR, check=False)
 
 
-@contextlib.contextmanager
-def sniper(node, wanted, known):
-    """Who ends the module of the next fault when that is as far as wanted; what it says."""
-    argv = ["docker", "exec", node.container, "python3", "-c", _SNIPER, ",".join(MOMENTS), wanted, *known]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout.readline() == "ready\n"
-            yield process.stdout
-        finally:
-            process.kill()
-
-
 def more(node):
-    """What the residue oracle does not look at: what the command made, whether the slow service is there, and what memcached may open."""
-    return node.sh(f"ls /run/oracle.down 2>/dev/null; pgrep -cfx 'python3 {SLOW}'; grep files /proc/$(pidof memcached)/limits", check=False)
-
-
-def settled(look):
-    """What look() finds that is not as it was, once it finds nothing, or in the end."""
-    end = time.monotonic() + HANG
-    while (found := look()) and time.monotonic() < end:
-        time.sleep(0.5)
-    return found
+    """What the residue oracle does not look at: what the command made, who stresses, whether the slow service is there, and what memcached may open."""
+    return node.sh(
+        f"ls /run/oracle.down 2>/dev/null; pgrep -c stress-ng; pgrep -cfx 'python3 {SLOW}'; grep files /proc/$(pidof memcached)/limits", check=False)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_left_whenever_the_controller_dies(prepared, kind, moment):
-    node = prepared
     module, args = KINDS[kind]
-    before, at_first = node.snapshot(), more(node)
-    known = node.faults()
-    with sniper(node, moment, known) as said:
-        playing = node.start(module, {**args, "duration": 3, "wait": True, "wait_timeout": HANG})
-        wait_for(lambda: select.select([said], [], [], 0.1)[0] or playing.poll() is not None)
-        assert select.select([said], [], [], 0)[0], "the module has ended before anybody could end it"
-        # where the module was woken late, the fault is farther than wanted, and the test is of a later moment
-        reached = said.readline().strip()
-        kill(playing)
-    assert reached in MOMENTS, f"it was never seen to be {moment}"
-    if any(not node.record(fault_id)["supervisor"] for fault_id in node.open_faults()):
-        # it came to nothing, before there was anybody who would close it: whoever looks next does
-        node.hit("os_fault_undo", {"all": True})
-    node.wait_healed()
-    for fault_id in node.faults() - known:
-        record = node.record(fault_id)
-        assert record["residue"] == [] and record["state"] in ("undone", "aborted"), record
-        wait_for(lambda fault_id=fault_id: node.sh(f"systemctl list-units --all --plain --no-legend 'faultline-*{fault_id}*'") == "")
-    left = settled(lambda: before.difference(node.snapshot(), node.named | {"memcached"}))
-    assert left == {}
-    assert not settled(lambda: more(node) != at_first), (at_first, more(node))
+    dies(prepared, moment, module, args, lambda: more(prepared), {"memcached"})
