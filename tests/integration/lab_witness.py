@@ -118,7 +118,12 @@ class Witness:
         task = json.dumps({"doors": self.doors, "output": self.output, "seconds": LIMIT, "rate": self.rate})
         self._running = subprocess.Popen([*argv, "python3", f"{self.output}.py", task], stdin=subprocess.DEVNULL)
         names = {door["name"] for door in self.doors}
-        wait_for(lambda: {line[2] for line in self._lines() if isinstance(line, list) and line[3] == "answered"} == names)
+        try:
+            wait_for(lambda: {line[2] for line in self._lines() if isinstance(line, list) and line[3] == "answered"} == names)
+        except BaseException:
+            # nobody else would end it
+            self.__exit__()
+            raise
         return self
 
     def _lines(self):
