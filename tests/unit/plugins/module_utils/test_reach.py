@@ -399,10 +399,10 @@ def test_who_served_for_a_moment_only_was_not_back():
     with Server(replies) as server:
         fault = restarting(lambda: None, _proc.Process(2 ** 22 + 1, 1, "gone"), server)
         fault.started = 0.0
-        wait_for(fault._serves)
+        wait_for(fault._serving)
         assert fault.answering_after
         server.server.shutdown(socket.SHUT_RDWR)
-        assert not fault._serves() and fault.answering_after is None and fault.listening_after is None
+        assert not fault._serving() and fault.answering_after is None and fault.listening_after is None
 
 
 def test_a_restart_that_fails_is_looked_at_no_longer():
