@@ -121,7 +121,11 @@ class Console(App):
             found, error = self.look(), None
         except FaultlineError as exc:
             found, error = None, exc.text
-        self.call_from_thread(self._looked, found, error)
+        self._tell(self._looked, found, error)
+
+    def _tell(self, call, *told):
+        """Have the console do something, from a thread. Once it is being closed there is nothing left to show it in."""
+        self.call_from_thread(lambda: call(*told) if self.is_running else None)
 
     def _looked(self, found, error):
         self.looking = False
@@ -235,7 +239,7 @@ class Console(App):
                 words, error = self.act(action, router, reason), False
             except FaultlineError as exc:
                 words, error = exc.text, True
-            self.call_from_thread(self.say, words, error)
-            self.call_from_thread(self.action_refresh)
+            self._tell(self.say, words, error)
+            self._tell(self.action_refresh)
 
         self.run_worker(work, thread=True)

@@ -10,6 +10,7 @@ import asyncio
 import threading
 
 import pytest
+from patience import HANG
 
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
 from ansible_collections.faultline.openstack.plugins.plugin_utils import _router_screen
@@ -142,6 +143,24 @@ def test_debug_takes_a_reason_and_manage_none(cloud):
         assert cloud.done == [("debug", "core", "odd NAT"), ("manage", "core", None), ("update", "core", None)]
 
     driven(cloud, drive)
+
+
+def test_an_answer_that_comes_while_it_is_closed_is_shown_nowhere(cloud):
+    closing = threading.Event()
+    cloud.act = lambda action, one, reason: closing.wait(HANG) and "too late"
+
+    async def run():
+        app = _router_screen.Console(cloud.look, cloud.act, 3600)
+        async with app.run_test(size=(140, 30)) as pilot:
+            await seen(pilot, lambda: app.routers)
+            await pilot.press("u")
+            # first of all that closes it
+            app._running = False
+            app.query_one("#said").remove()
+            closing.set()
+            await app.workers.wait_for_complete()
+
+    asyncio.run(run())
 
 
 def test_it_looks_again_by_itself_and_the_cursor_stays_on_its_router(cloud):
