@@ -44,6 +44,14 @@ class _Back(_OfContainer):
         super().resolve()
         self.was = self.service.found
 
+    def _all_ways(self, doors):
+        main = self.service.main
+        own_network = _doors.where(main)[0] if doors and main else None
+        for door in doors:
+            # a bridge may let nobody through for a second after its container serves inside
+            _seen_from_here(door, self.service.found, own_network)
+        return doors
+
     def _serving(self):
         try:
             self.service.look_again()

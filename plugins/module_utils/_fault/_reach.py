@@ -36,6 +36,8 @@ SILENCE = 0.4
 ANSWER = 1.0
 # seconds after which a connection that is not answered is given up for another
 _HELD = 30.0
+# seconds after which one that does not even stand is: what was lost on the way would be sent again only after a second
+_KNOCK = 0.1
 # seconds that a look at an awaited port takes for an answer
 _MOMENT = 0.04
 # seconds before a port that has closed is asked again
@@ -143,6 +145,13 @@ class _Conversation:
     @property
     def over(self):
         return self.channel is None
+
+    @property
+    def patience(self):
+        """Seconds after which it is given up for another one, where somebody is awaited."""
+        if self.endpoint.protocol == "udp":
+            return _AGAIN
+        return _KNOCK if self.connected_at is None else _HELD
 
     def _end(self, answer):
         self.answer = answer
@@ -273,7 +282,7 @@ class Awaited:
     def _look_at(self, endpoint, rank):
         now = time.monotonic()
         talk = self._open.get(endpoint)
-        if talk is not None and now - talk.since > (_AGAIN if endpoint.protocol == "udp" else _HELD):
+        if talk is not None and now - talk.since > talk.patience:
             talk.close()
             talk = None
         if talk is None:

@@ -28,7 +28,7 @@ class _Hit(ServiceFault):
     def resolve(self):
         super().resolve()
         self.payload = self._payload()
-        self.doors = _doors.of_processes(self.processes + self.payload)
+        self.doors = self._all_ways(_doors.of_processes(self.processes + self.payload))
         self.ports = {(door.protocol, door.port) for door in self.doors if door.protocol == "tcp"}
         # systemd goes on to listen for a service that it starts when somebody asks
         self.kept = _doors.kept_by_systemd(self.processes)
@@ -37,6 +37,10 @@ class _Hit(ServiceFault):
     def _payload(self):
         """What it only watches, and what has to serve again with it."""
         return []
+
+    def _all_ways(self, doors):
+        """These doors, each with all endpoints at which others find it."""
+        return doors
 
     def look_before(self, record):
         answers = _doors.ask(self.doors, _reach.ANSWER)
@@ -132,7 +136,8 @@ class _Hit(ServiceFault):
     def _endpoints(self, sockets):
         """{endpoint: answer before} of these sockets, or where nobody has them yet of those before."""
         try:
-            now = [endpoint for process, some in _doors.grouped(sockets) for door in _doors.of(some, process) for endpoint in door.endpoints]
+            doors = self._all_ways([door for process, some in _doors.grouped(sockets) for door in _doors.of(some, process)])
+            now = [endpoint for door in doors for endpoint in door.endpoints]
         except FaultlineError as exc:
             if exc.code != "gone":
                 raise

@@ -395,6 +395,32 @@ def test_a_killed_service_is_seen_to_serve_while_its_end_is_still_being_proven()
         assert fault.recover(True)["after"] == fault.answering_after
 
 
+def test_a_connection_that_does_not_stand_is_tried_anew_before_the_kernel_would(monkeypatch):
+    begun = []
+
+    class Counted(_reach._Conversation):
+        def __init__(self, endpoint):
+            super().__init__(endpoint)
+            begun.append(self.connected_at)
+
+    monkeypatch.setattr(_reach, "_Conversation", Counted)
+    with contextlib.ExitStack() as stack:
+        # a queue that is full: what asks to come in is dropped without a word
+        server = stack.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        endpoint = _reach.Endpoint("tcp", "127.0.0.1", server.getsockname()[1])
+        waiting = stack.enter_context(socket.create_connection(server.getsockname(), HANG))
+        awaited = _reach.Awaited({endpoint: "connected"})
+        stack.callback(awaited.close)
+        wait_for(lambda: awaited.look() or len(begun) > 2)
+        assert not awaited.answered and set(begun) == {None}
+        server.accept()[0].close()
+        waiting.close()
+        wait_for(awaited.look)
+        assert awaited.answered == {endpoint}
+
+
 def test_who_served_for_a_moment_only_was_not_back():
     with Server(replies) as server:
         fault = restarting(lambda: None, _proc.Process(2 ** 22 + 1, 1, "gone"), server)
