@@ -79,9 +79,11 @@ def wait(targets, probe, path, contains, seconds):
 async def _answered(family, seconds):
     """{series: why} of those that gave no answer in time."""
     left = {name: "not tried" for call in family.calls for name in call.series}
+    loop = asyncio.get_running_loop()
 
     async def until_it_answers(call):
-        while True:
+        # wait_for() of Python up to 3.11 loses a cancellation that comes as its call ends
+        while loop.time() < end:
             try:
                 await asyncio.wait_for(call.run(), family.timeout)
                 for name in call.series:
@@ -92,6 +94,7 @@ async def _answered(family, seconds):
             await asyncio.sleep(_PAUSE)
 
     await family.prepare()
+    end = loop.time() + seconds
     try:
         await asyncio.wait([asyncio.ensure_future(until_it_answers(call)) for call in family.calls], timeout=seconds)
     finally:

@@ -16,6 +16,7 @@ import socket
 import struct
 import subprocess
 import time
+import types
 
 import pytest
 from patience import HANG, more_time, sleeper, wait_for
@@ -523,6 +524,19 @@ def test_servers_that_do_not_answer_in_time_are_named_with_the_reason(monkeypatc
     assert caught.value.code == "timeout"
     assert caught.value.message == (
         f"2 of 2 servers did not answer tcp:{port} within 0.2 seconds: a (connection refused); b (connection refused).")
+
+
+def test_a_cancellation_that_is_lost_keeps_nobody_waiting(monkeypatch):
+    async def wait_for(call, _timeout):
+        call.close()
+        try:
+            await asyncio.sleep(HANG)
+        except asyncio.CancelledError:
+            raise ConnectionRefusedError from None
+
+    monkeypatch.setattr(_probe_servers, "asyncio", types.SimpleNamespace(**{**vars(asyncio), "wait_for": wait_for}))
+    with pytest.raises(FaultlineError, match="did not answer"):
+        _probe_servers.wait([{"name": "a", "address": "127.0.0.1"}], "tcp:9", "/", None, 0.2)
 
 
 def test_a_process_counts_while_it_is_not_stopped():
