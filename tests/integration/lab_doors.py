@@ -54,7 +54,7 @@ client.settimeout(float(sys.argv[4]))
 try:
     client.connect((address, int(port)))
     client.send(b"GET / HTTP/1.0\r\n\r\n")
-    print(client.recv(99).split()[-1].decode())
+    print(client.recv(4096).split()[-1].decode())
 except TimeoutError:
     print("silent")
 except OSError as exc:

@@ -218,6 +218,31 @@ def back(area, action, subject, hit):
     assert against == []
 
 
+def keeps_shut(area, action, subject, node, witness, hit):
+    """Have a witness look at a fault that keeps its door shut for LASTS seconds, and judge that. hit(): does it, until it is over; its Answer."""
+    door = witness.doors[0]["name"]
+    with witness:
+        answer = hit()
+        record = node.record(answer["fault"]["id"])
+        witness.settle(door, record["undone"])
+    assert answer["undo"]["held"] is True and answer["residue"] == [], answer.output
+    shut(area, action, subject, witness.seen, record, door)
+
+
+def comes_back(area, action, subject, node, witness, hit):
+    """Have a witness look at a fault without an undo, and judge when its door answers again. hit(): does it, until it is back; its Answer."""
+    door = witness.doors[0]["name"]
+
+    def once():
+        with witness:
+            answer = hit()
+            record = node.record(answer["fault"]["id"])
+            witness.settle(door, record["injected"])
+        return witness.seen, record, answer["proof"]["came_back"], door
+
+    back(area, action, subject, once)
+
+
 def boots(action, subject, seen, began, ended, boot_time):
     """Judge a task that waits for a node to boot and to answer, by when it began and ended, and write a row. boot_time: what it says."""
     first = seen.back("ssh", began)

@@ -6,14 +6,17 @@
 
 Runs alone (standard library, Python 3.8 and later): argv[1] is JSON, {"doors": [DOOR], "output": path, "seconds": when to end at the latest,
 "rate": questions a second to each door}.
-DOOR: {"name", "protocol": "tcp" | "udp" | "http", "address", "port", "send": hexadecimal, or none for a service that speaks first}.
+DOOR: {"name", "protocol": "tcp" | "udp" | "http", "address", "port", "send": hexadecimal, or none for a service that speaks first;
+"copies": seconds for which copies of an answer by UDP are counted}.
 
 Each line of the output is one question: [begin, end, name, outcome, who]; begin and end in epoch seconds; outcome: answered, closed, refused, silent;
-who: what tells one process that answers from another, where the answer has that ("pid=123"), or none. Questions have their own times, whatever becomes
+who: what tells one process that answers from another, where the answer has that ("pid=123"), or its clock, by an HTTP server that tells the time
+("date=" and epoch seconds), or how many copies of it came ("answers=2"), or none. Questions have their own times, whatever becomes
 of earlier ones. The first line is {"ready": pid}, the last, after SIGTERM, {"end": ...}.
 """
 
 import asyncio
+import email.utils
 import json
 import os
 import re
@@ -26,22 +29,27 @@ PATIENCE = 1.0
 
 
 def who(raw):
-    """The words of an answer that name its process."""
-    found = re.search(rb"(?:pid=|from |X-Faultline-Pid: )(\d+)", raw)
-    return "pid=%d" % int(found.group(1)) if found else None
+    """The words of an answer that name its process, or tell its time."""
+    found = re.search(rb"(?:pid=|from |X-Faultline-Pid: |STAT pid )(\d+)", raw)
+    if found:
+        return "pid=%d" % int(found.group(1))
+    told = re.search(rb"\r\nDate: ([^\r]+)", raw)
+    return "date=%d" % email.utils.parsedate_to_datetime(told.group(1).decode()).timestamp() if told else None
 
 
 class Datagrams(asyncio.DatagramProtocol):
-    """One question by UDP."""
+    """One question by UDP. answer: a future of the first that comes; count: how many have come."""
 
     def __init__(self, question, answer):
         self.question = question
         self.answer = answer
+        self.count = 0
 
     def connection_made(self, transport):
         transport.sendto(self.question)
 
     def datagram_received(self, data, addr):
+        self.count += 1
         if not self.answer.done():
             self.answer.set_result(data)
 
@@ -51,13 +59,15 @@ class Datagrams(asyncio.DatagramProtocol):
 
 
 async def by_udp(door):
-    """What a datagram through a door brings back."""
+    """(what a datagram through a door brings back, when, how many copies of it)."""
     loop = asyncio.get_running_loop()
-    answer = loop.create_future()
-    transport, _protocol = await loop.create_datagram_endpoint(
-        lambda: Datagrams(bytes.fromhex(door.get("send") or "00"), answer), remote_addr=(door["address"], door["port"]))
+    transport, protocol = await loop.create_datagram_endpoint(
+        lambda: Datagrams(bytes.fromhex(door.get("send") or "00"), loop.create_future()), remote_addr=(door["address"], door["port"]))
     try:
-        return await answer
+        raw = await asyncio.wait_for(protocol.answer, PATIENCE)
+        end = time.time()
+        await asyncio.sleep(door.get("copies", 0))
+        return raw, end, protocol.count
     finally:
         transport.close()
 
@@ -76,17 +86,20 @@ async def by_tcp(door):
 
 
 async def ask(door, lines):
-    begin, person = time.time(), None
+    begin, end, person = time.time(), None, None
     try:
-        raw = await asyncio.wait_for(by_udp(door) if door["protocol"] == "udp" else by_tcp(door), PATIENCE)
-        outcome, person = ("answered" if raw else "closed"), who(raw)
+        if door["protocol"] == "udp":
+            raw, end, count = await by_udp(door)
+        else:
+            raw, count = await asyncio.wait_for(by_tcp(door), PATIENCE), 0
+        outcome, person = ("answered" if raw else "closed"), ("answers=%d" % count if door.get("copies") else who(raw))
     except asyncio.TimeoutError:
         outcome = "silent"
     except ConnectionRefusedError:
         outcome = "refused"
     except OSError:
         outcome = "closed"
-    lines.append([begin, time.time(), door["name"], outcome, person])
+    lines.append([begin, end or time.time(), door["name"], outcome, person])
 
 
 async def main(task):

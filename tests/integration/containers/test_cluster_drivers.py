@@ -13,6 +13,7 @@ import ssl
 
 import pytest
 from lab_nodes import LAB, LONG, layer, wait_for
+from lab_witness import LASTS, Witness, comes_back, keeps_shut
 from patience import HANG
 from warm_ansible import run_ansible
 
@@ -60,6 +61,7 @@ RESOURCES = f"""<resources>
 </resources>"""
 CACHE = {"driver": "pcs_service", "pcs_service": "cache-clone", "grep": "^/usr/bin/memcached"}
 SINGLE = {"driver": "pcs_service", "pcs_service": "single", "grep": "^/usr/bin/sleep 99999$"}
+SALT = {"driver": "salt_service", "salt_service": "memcached", "grep": "^/usr/bin/memcached"}
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +180,32 @@ def test_restart_and_kill_are_brought_back_by_pacemaker(pacemaker):
         wait_for(lambda: runs(node, "cache-clone") == set(NAMES))
 
 
+def cache_of(node):
+    """A witness of a node's memcached, which answers on the node only."""
+    door = {"name": "cache", "protocol": "tcp", "address": "127.0.0.1", "port": 11211, "send": b"version\r\n".hex()}
+    return Witness([door], node, rate=100)
+
+
+@pytest.mark.parametrize("action", ["terminate", "freeze", "unplug"])
+def test_what_pacemaker_runs_is_silent_to_a_witness_from_the_proof_to_the_end(pacemaker, clean, action):
+    node = pacemaker["pcmk2"]
+    # a resource that does not answer is one that Pacemaker starts again
+    node.sh("crm_resource --resource cache-clone --meta --set-parameter is-managed --parameter-value " + ("true" if action == "terminate" else "false"))
+    try:
+        with clean(node):
+            keeps_shut("service", action, "memcached, by Pacemaker", node, cache_of(node), lambda: call(node, action, CACHE, duration=LASTS, wait=True))
+    finally:
+        node.sh("crm_resource --resource cache-clone --meta --delete-parameter is-managed")
+    wait_for(lambda: runs(node, "cache-clone") == set(NAMES))
+
+
+@pytest.mark.parametrize("action", ["restart", "kill"])
+def test_what_pacemaker_brings_back_is_back_when_a_witness_is_answered(pacemaker, action):
+    node = pacemaker["pcmk2"]
+    comes_back("service", action, "memcached, by Pacemaker", node, cache_of(node), lambda: call(node, action, CACHE, wait=True, recovery_timeout=HANG))
+    wait_for(lambda: runs(node, "cache-clone") == set(NAMES))
+
+
 def test_a_cluster_that_would_not_obey_is_told_before_anything_is_touched(pacemaker):
     node = pacemaker["pcmk1"]
     node.sh("crm_attribute --name maintenance-mode --update true")
@@ -224,17 +252,28 @@ def by_master(node, function):
 
 
 def test_a_salt_service_stops_and_starts_as_the_master_sees_it(minion_node):
-    options = {"driver": "salt_service", "salt_service": "memcached", "grep": "^/usr/bin/memcached"}
     wait_for(lambda: by_master(minion_node, "service.status") == "True")
-    answer = minion_node.fault("memcached", "terminate", duration=LONG, **options)
+    answer = minion_node.fault("memcached", "terminate", duration=LONG, **SALT)
     wait_for(lambda: by_master(minion_node, "service.status") == "False")
     assert minion_node.call("os_fault_undo", {"id": answer["fault"]["id"]})["residue"] == []
     wait_for(lambda: by_master(minion_node, "service.status") == "True")
     before = minion_node.processes("memcached")
-    restarted = minion_node.fault("memcached", "restart", wait=True, recovery_timeout=HANG, **options)
+    restarted = minion_node.fault("memcached", "restart", wait=True, recovery_timeout=HANG, **SALT)
     assert restarted["proof"]["came_back"]["back"] is True and not set(minion_node.processes("memcached")) & set(before)
     missing = minion_node.refused("nova", "kill", driver="salt_service")
     assert missing["failure"]["code"] == "not_found" and "Salt knows no service nova" in missing["msg"]
+
+
+@pytest.mark.parametrize("action", ["terminate", "freeze", "unplug"])
+def test_what_salt_runs_is_silent_to_a_witness_from_the_proof_to_the_end(minion_node, clean, action):
+    with clean(minion_node) as node:
+        keeps_shut("service", action, "memcached, by Salt", node, cache_of(node), lambda: node.fault("memcached", action, duration=LASTS, wait=True, **SALT))
+
+
+@pytest.mark.parametrize("action", ["restart", "kill"])
+def test_what_salt_restarts_is_back_when_a_witness_is_answered(minion_node, action):
+    node = minion_node
+    comes_back("service", action, "memcached, by Salt", node, cache_of(node), lambda: node.fault("memcached", action, wait=True, **SALT))
 
 
 def test_os_faults_definitions_of_all_three_drivers_are_filled_in(pacemaker, minion_node, tmp_path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import lab_engines
 import pytest
-from lab_witness import LASTS, Witness, back, shut
+from lab_witness import LASTS, Witness, comes_back, keeps_shut
 from patience import HANG
 
 # each way in which a container may run: name -> (port at which its node's neighbours reach it, in words)
@@ -46,23 +46,11 @@ def words(name):
 @pytest.mark.parametrize("name", CONTAINERS)
 @pytest.mark.parametrize("action", ["terminate", "freeze", "unplug"])
 def test_a_fault_that_lasts_keeps_the_door_shut_from_its_proof_to_its_end(kolla, onlooker, action, name):
-    with looked_at(kolla, name, onlooker) as witness:
-        answer = hit(kolla, name, action, duration=LASTS)
-        record = kolla.record(answer["fault"]["id"])
-        witness.settle(name, record["undone"])
-    assert answer["undo"]["held"] is True and answer["residue"] == [], answer.output
-    shut("container", action, words(name), witness.seen, record, name)
+    keeps_shut("container", action, words(name), kolla, looked_at(kolla, name, onlooker), lambda: hit(kolla, name, action, duration=LASTS))
 
 
 # Podman has no policy by which somebody would start one again that was killed
 @pytest.mark.parametrize(("action", "name"), [
     (action, name) for action in ("kill", "restart") for name in CONTAINERS if (action, name) != ("kill", "glance_api")])
 def test_a_container_is_back_when_a_client_is_answered(kolla, onlooker, action, name):
-    def once():
-        with looked_at(kolla, name, onlooker) as witness:
-            answer = hit(kolla, name, action)
-            record = kolla.record(answer["fault"]["id"])
-            witness.settle(name, record["injected"])
-        return witness.seen, record, answer["proof"]["came_back"], name
-
-    back("container", action, words(name), once)
+    comes_back("container", action, words(name), kolla, looked_at(kolla, name, onlooker), lambda: hit(kolla, name, action))

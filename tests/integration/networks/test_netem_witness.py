@@ -14,7 +14,9 @@ from lab_doors import SERVER, Place
 from lab_witness import Witness
 from witness_table import Table
 
-PORT = 15558
+PORT, LONG_PORT = 15558, 15561
+# octets of a long answer, and what Ethernet, IPv4 and UDP add to it
+LONG_ANSWER, HEADERS = 1000, 42
 LASTS = 15
 # seconds by which the guest's clock is known to be off
 VAGUE = 0.5
@@ -32,6 +34,7 @@ def served(guest_vm, clean):
         guest_vm.sh(SERVER)
         place = Place(guest_vm)
         place.serve("seen-udp", "udp", "0.0.0.0", PORT, "pong")
+        place.serve("seen-long", "udp", "0.0.0.0", LONG_PORT, LONG_ANSWER * "x")
         yield guest_vm
         place.clean()
 
@@ -46,14 +49,19 @@ def ahead(vm):
             return told - (began + ended) / 2
 
 
-def witnessed(vm, action, **options):
+def witnessed(vm, action, port=PORT, copies=0, **options):
     """(what the witness saw, the spans before the fault and while it lasted by our clock, the record)."""
-    with Witness([{"name": "udp", "protocol": "udp", "address": vm.address, "port": PORT}]) as witness:
+    with Witness([{"name": "udp", "protocol": "udp", "address": vm.address, "port": port, "copies": copies}]) as witness:
         answer = vm.hit("os_netiface", {"action": action, "network": "management", "duration": LASTS, "wait": True, "wait_timeout": 300, **options})
         record, off = vm.record(answer["fault"]["id"]), ahead(vm)
         witness.settle("udp", record["undone"] - off)
     since = record["proven"] - off
     return witness.seen, (0, record["began"] - off - VAGUE), (since + VAGUE, since + LASTS - VAGUE), record
+
+
+def deviations(share, count):
+    """Four standard deviations of the share of so many that chance hits, in percent."""
+    return 400 * math.sqrt(share * (1 - share) / count)
 
 
 def judged(record, words, saw, against):
@@ -72,6 +80,40 @@ def test_answers_are_as_late_as_is_said(served):
 def test_as_many_are_spoiled_as_is_said(served):
     seen, _earlier, span, record = witnessed(served, "corrupt", corrupt="40%")
     count, lost = len(seen.asked("udp", *span)), 100 * (1 - seen.share("udp", *span))
-    # four standard deviations; a guest that stands still answers late, which only adds to them, and what hits an address of the frame is sent anew
-    spread = 400 * math.sqrt(0.4 * 0.6 / count)
+    # a guest that stands still answers late, which only adds to them, and what hits an address of the frame is sent anew
+    spread = deviations(0.4, count)
     judged(record, "corrupt of 40 %", f"{lost:.0f} % of {count} questions not answered", [] if 40 - spread - 10 < lost else [f"{lost:.0f} % were spoiled"])
+
+
+def test_as_many_come_twice_as_is_said(served):
+    seen, earlier, span, record = witnessed(served, "duplicate", copies=0.2, duplicate="50%")
+    answered = seen.answered("udp", *span)
+    twice = 100 * sum(each.who == "answers=2" for each in answered) / len(answered)
+    before = sum(each.who != "answers=1" for each in seen.answered("udp", *earlier))
+    spread = deviations(0.5, len(answered))
+    against = [*([f"{twice:.0f} % came twice"] if abs(twice - 50) > spread else []), *([f"{before} came twice before"] if before else [])]
+    judged(record, "duplicate of 50 %", f"{twice:.0f} % of {len(answered)} answers came twice", against)
+
+
+def test_as_many_overtake_the_others_as_is_said(served):
+    seen, _earlier, span, record = witnessed(served, "reorder", reorder="50%", delay="400ms")
+    took = [each.end - each.begin for each in seen.answered("udp", *span)]
+    first = 100 * sum(each < 0.2 for each in took) / len(took)
+    # a guest that stands still answers late
+    spread = deviations(0.5, len(took))
+    between = [each for each in took if 0.2 <= each < 0.39]
+    against = [] if 50 - spread - 10 < first < 50 + spread else [f"{first:.0f} % overtook the others"]
+    judged(record, "reorder of 50 %, delay of 400 ms", f"{first:.0f} % of {len(took)} answers came at once, the others late; {len(between)} between", against)
+
+
+def test_no_more_is_answered_than_the_rate_lets_through(served):
+    # twenty long answers a second are twice as much as this
+    rate, burst = 80_000, 15_000
+    seen, earlier, span, record = witnessed(served, "rate", port=LONG_PORT, rate="80kbit")
+    answered, asked = len(seen.answered("udp", *span)), len(seen.asked("udp", *span))
+    most = (rate * LASTS / 8 + burst) / (LONG_ANSWER + HEADERS)
+    before = seen.share("udp", *earlier)
+    against = [*([f"{answered} were answered"] if not 0 < answered <= most < asked else []), *([f"{before:.0%} before"] if before < 0.9 else [])]
+    judged(
+        record, "rate of 80 kbit/s", f"{answered} of {asked} questions answered by {LONG_ANSWER} octets within a second ({most:.0f} at most, at that rate), "
+        f"where it was {before:.0%}", against)

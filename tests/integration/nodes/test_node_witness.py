@@ -10,7 +10,7 @@ import time
 
 import pytest
 from lab_nodes import wait_for, with_memcached
-from lab_witness import LASTS, SSH_RATE, Witness, back, boots, shut, stays_open
+from lab_witness import LASTS, SSH_RATE, Witness, boots, comes_back, keeps_shut, stays_open
 from patience import HANG
 from witness_table import Table
 
@@ -61,23 +61,11 @@ def hit(node, **args):
     ("exhaust (fds)", {"action": "exhaust", "resource": "fds", "pattern": SERVER}),
 ])
 def test_what_is_hit_answers_nobody_from_the_proof_to_the_end(node, page, words, args):
-    with page:
-        answer = hit(node, duration=LASTS, wait=True, **args)
-        record = node.record(answer["fault"]["id"])
-        page.settle("page", record["undone"])
-    assert answer["undo"]["held"] is True and answer["residue"] == [], answer.output
-    shut("node", words, "a page", page.seen, record, "page")
+    keeps_shut("node", words, "a page", node, page, lambda: hit(node, duration=LASTS, wait=True, **args))
 
 
 def test_a_process_is_back_when_a_client_is_answered(node, page):
-    def once():
-        with page:
-            answer = hit(node, action="kill_process", pattern=SERVER, wait=True)
-            record = node.record(answer["fault"]["id"])
-            page.settle("page", record["injected"])
-        return page.seen, record, answer["proof"]["came_back"], "page"
-
-    back("node", "kill_process", "a page", once)
+    comes_back("node", "kill_process", "a page", node, page, lambda: hit(node, action="kill_process", pattern=SERVER, wait=True))
 
 
 @pytest.mark.parametrize("words", UNNOTICED)
