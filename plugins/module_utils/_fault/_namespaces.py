@@ -72,6 +72,11 @@ def mounted(process="self"):
     return sorted(paths, key=lambda path: not path.startswith(NAMED))
 
 
+def named():
+    """The paths of those that `ip netns` keeps, but for this process' own."""
+    return [path for path in mounted() if path.startswith(NAMED) and identity(path) != identity("/proc/self/ns/net")]
+
+
 def _processes():
     return [name for name in os.listdir("/proc") if name.isdigit()]
 

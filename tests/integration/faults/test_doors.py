@@ -235,6 +235,21 @@ def test_the_rules_in_a_namespace_that_outlives_its_processes_are_found_there(ro
         node.sh("rm -f /root/alone")
 
 
+def test_rules_in_a_named_namespace_that_lost_their_journal_are_found_and_healed(rooms):
+    node = rooms.node
+    inside = "ip netns exec doors"
+    node.sh(f"{inside} nft add table inet faultline_unplug_deadbeef; {inside} nft add table inet theirs")
+    told = ["nftables table inet faultline_unplug_deadbeef in the network namespace doors"]
+    try:
+        assert node.call("os_fault_info", {})["orphans"] == told
+        undone = node.hit("os_fault_undo", {"all": True})
+        assert undone["orphans"] == told and undone["changed"] is True
+        assert node.call("os_fault_info", {})["orphans"] == []
+        assert node.sh(f"{inside} nft list tables").split() == ["table", "inet", "theirs"]
+    finally:
+        node.sh(f"{inside} nft flush ruleset")
+
+
 @pytest.mark.parametrize("action", ["kill", "restart"])
 def test_back_is_when_it_answers_not_when_it_listens(place, action):
     node = place.node
