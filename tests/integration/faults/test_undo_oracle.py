@@ -37,11 +37,16 @@ KINDS = {
         "service": "slow", "action": "terminate", "driver": "process", "grep": f"^python3 {SLOW}$",
         "start_cmd": f"setsid python3 {SLOW} </dev/null >/dev/null 2>&1 &"}),
     "disconnect": ("os_netiface", {"action": "disconnect", "interface": "oracle0"}),
+    "isolate": ("os_netiface", {"action": "disconnect", "interface": "oracle0", "kind": "isolate"}),
+    "loss": ("os_netiface", {"action": "loss", "interface": "oracle0", "loss": "30%"}),
+    "partition": ("os_netiface", {"action": "partition", "peers": ["198.18.7.2"]}),
     "rate": ("os_netiface", {"action": "rate", "interface": "oracle0", "rate": "10mbit"}),
     "fill_disk": ("os_node_fault", {"action": "fill_disk", "path": "/var/tmp", "size": "4M"}),
     "cpu": ("os_node_fault", {"action": "stress", "target": "cpu", "workers": 1, "load": 50}),
     "memory": ("os_node_fault", {"action": "stress", "target": "memory", "workers": 1, "size": "64M"}),
     "files": ("os_node_fault", {"action": "exhaust", "resource": "fds", "pattern": "^/usr/bin/memcached"}),
+    "disk": ("os_node_fault", {"action": "stress", "target": "disk", "workers": 1, "size": "16M"}),
+    "frozen": ("os_node_fault", {"action": "freeze_process", "pattern": "^/usr/bin/memcached"}),
     "command": ("os_command_fault", {"name": "oracle", "down": "touch /run/oracle.down", "up": "rm -f /run/oracle.down"}),
 }
 
