@@ -57,19 +57,30 @@ class Routers:
         asked = _cloud.all_within(LOOK, {name: functools.partial(self.connection.ask, work) for name, work in works.items()})
         told = {name: self._answer(name, *answer) for name, answer in asked.items()}
         self.raw = {each["id"]: each for each in told["routers"]}
-        self.projects = {each["id"]: {"name": _marks.plain(each.get("name") or ""), "tags": each.get("tags") or []} for each in told["projects"]}
-        everywhere = [_marks.debug(each["tags"], _marks.ALL) for each in self.projects.values()]
         self.known = {
-            "agents": {each["host"]: each for each in told["agents"]}, "projects": self.projects,
+            "agents": {each["host"]: each for each in told["agents"]},
             "networks": {each["id"]: _marks.plain(each.get("name") or "") or each["id"] for each in told["networks"]},
             "subnets": {each["id"]: each for each in told["subnets"]},
-            "everywhere": max((each for each in everywhere if each is not None), default=None), "now": time.time(),
+            "now": time.time(), **self._marked(told["projects"]),
         }
         ports = {}
         for each in told["ports"]:
             ports.setdefault(each["device_id"], []).append(each)
         found = [self._described(each, ports.get(each["id"], [])) for each in told["routers"]]
         return sorted(found, key=lambda each: (each["name"], each["id"]))
+
+    def _marked(self, projects):
+        """What is known by the projects as Keystone has them: their names, and their marks."""
+        self.projects = {each["id"]: {"name": _marks.plain(each.get("name") or ""), "tags": each.get("tags") or []} for each in projects}
+        everywhere = [_marks.debug(each["tags"], _marks.ALL) for each in self.projects.values()]
+        return {"projects": self.projects, "everywhere": max((each for each in everywhere if each is not None), default=None)}
+
+    def one_with_marks(self, router_id):
+        """As one, by the marks that its project and the whole cloud bear now."""
+        projects = self.connection.ask(self._projects)
+        if self.known is not None:
+            self.known = dict(self.known, **self._marked(projects))
+        return self.one(router_id)
 
     def one(self, router_id):
         """One router, with the states of its agents as Neutron has them. FaultlineError not_found when it is gone."""

@@ -11,6 +11,8 @@ from .._ha import _cloud
 from . import _astara, _claim, _data_plane, _marks, _pings, _rebuild, _router, _routers
 
 ACTIONS = ("poll", "rebuild", "update", "debug", "manage")
+# failures of a router that is others' at the moment
+_LEFT_ALONE = ("claimed", "in_debug", "admin_state")
 
 
 def info_arguments():
@@ -126,9 +128,7 @@ def _polled(found, changed=False, msg=""):
 def _allowed(routers, every, params):
     """(the routers that may be touched, those that are left alone and why). FaultlineError in_debug or admin_state for one that was named."""
     found = _chosen(routers, every, params)
-    named = [each for each in params["router"] or () if each not in _router.WILD]
-    explicit = {each["id"] for each in _router.chosen(found, named)} if named else set()
-    kept, skipped = [], []
+    explicit, kept, skipped = _explicit(found, params), [], []
     for each in found:
         refusal = _refusal(each, params)
         if refusal is None:
@@ -136,8 +136,18 @@ def _allowed(routers, every, params):
         elif each["id"] in explicit:
             raise refusal
         else:
-            skipped.append({"id": each["id"], "name": each["name"], "code": refusal.code, "why": refusal.message})
+            skipped.append(_entry(each, refusal.code, refusal.message))
     return kept, skipped
+
+
+def _explicit(found, params):
+    """The ids of those that are named, and not only meant by a pattern, a project or all."""
+    named = [each for each in params["router"] or () if each not in _router.WILD]
+    return {each["id"] for each in _router.chosen(found, named)} if named else set()
+
+
+def _entry(router, code, why):
+    return {"id": router["id"], "name": router["name"], "code": code, "why": why}
 
 
 def _refusal(router, params):
@@ -169,7 +179,7 @@ def _rebuilt(routers, every, params, check_mode):
         raise FaultlineError("ping is for the rebuild of one router, and %d are meant." % len(kept), code="bad_option", hint="Nothing was touched.")
     if check_mode:
         return _would_rebuild(routers, kept, skipped, params)
-    done, failed = [], []
+    done, failed, explicit = [], [], _explicit(kept, params)
     for each in kept:
         try:
             rebuild = _rebuild.Rebuild(routers, each, params["agent"], params["timeout"], pings=pings)
@@ -177,14 +187,18 @@ def _rebuilt(routers, every, params, check_mode):
             rebuild.planned()
             # an orchestrator may be at it
             with _claim.claimed(routers, each["id"], _claim.own_name(), params["timeout"] + _claim.SPARE):
+                # somebody may have put it in debug since the look at all of them
+                refusal = _refusal(routers.one_with_marks(each["id"]), params)
+                if refusal:
+                    raise refusal
                 done.append(rebuild.run())
         except FaultlineError as exc:
             if len(kept) == 1:
                 raise
-            if exc.code == "claimed":
-                skipped.append({"id": each["id"], "name": each["name"], "code": exc.code, "why": exc.message})
+            if exc.code in _LEFT_ALONE and each["id"] not in explicit:
+                skipped.append(_entry(each, exc.code, exc.message))
                 continue
-            failed.append({"id": each["id"], "name": each["name"], "code": exc.code, "why": exc.text})
+            failed.append(_entry(each, exc.code, exc.text))
             if exc.code in ("no_answer", "bad_credentials"):
                 # the next one would only wait as long
                 break

@@ -125,8 +125,9 @@ class _Walked:
             return decision, "forgotten"
         try:
             with _claim.claimed(self.walk.routers, self.id, self.walk.owner, self.walk.seconds + _claim.SPARE):
-                if self._done_by_others():
-                    return _machine.Decision(_machine.WAIT, None, "somebody else has rebuilt it meanwhile"), "not done"
+                instead = self._overtaken(state)
+                if instead:
+                    return instead, "not done"
                 self.changed = True
                 outcome = self._push() if decision.effect == _machine.PUSH else self._move(decision)
         except Skip:
@@ -135,10 +136,15 @@ class _Walked:
             return self._failed(decision, exc)
         return decision, outcome
 
-    def _done_by_others(self):
-        """Whether the router was rebuilt since the look that the decision comes from. The claim has looked again."""
-        now = self.walk.routers.one(self.id)
-        return self.event != _machine.REBUILD and now["rebuilt"] != self.router["rebuilt"]
+    def _overtaken(self, state):
+        """The Decision that holds instead, where somebody has put the router in debug or rebuilt it since the look that this one comes from; or None."""
+        now = looked_at(self.walk.routers.one_with_marks(self.id), None, self.walk.despite)
+        if now["debug"]:
+            self.router, self.memory = now, _machine.ignoring(self.memory, self.event, time.time())
+            return _machine.decide(state, self.memory, self.event, now, self.walk.limits, time.time())
+        if self.event != _machine.REBUILD and now["rebuilt"] != self.router["rebuilt"]:
+            return _machine.Decision(_machine.WAIT, None, "somebody else has rebuilt it meanwhile")
+        return None
 
     def _failed(self, decision, exc):
         now = time.time()

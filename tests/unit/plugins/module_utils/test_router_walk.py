@@ -198,20 +198,48 @@ def test_two_that_see_each_other_both_draw_back(cloud, act, monkeypatch):
     assert act()["machines"][0]["state"] == "alive" and len(tagged) == 2 and cloud.hosts[router] == ["net2"]
 
 
-def test_what_somebody_else_has_rebuilt_since_is_not_rebuilt_again(cloud, act, monkeypatch):
-    router = cloud.add("web", ha=False, hosts=["net1"])
-    kill(cloud, "net1")
+@pytest.fixture
+def meanwhile(cloud, monkeypatch):
+    """meanwhile(act): act() comes between the look and the claim."""
     put = cloud._tag
 
-    def tag(method, tags, name):
-        if method == "PUT" and name.startswith("faultline-claim="):
-            put("PUT", tags, "faultline-rebuilt=2026-11-21T01:17:11Z")
-        return put(method, tags, name)
+    def once(act):
+        def tag(method, tags, name):
+            if method == "PUT" and name.startswith("faultline-claim="):
+                act()
+            return put(method, tags, name)
 
-    monkeypatch.setattr(cloud, "_tag", tag)
+        monkeypatch.setattr(cloud, "_tag", tag)
+
+    return once
+
+
+def test_what_somebody_else_has_rebuilt_since_is_not_rebuilt_again(cloud, act, meanwhile):
+    router = cloud.add("web", ha=False, hosts=["net1"])
+    kill(cloud, "net1")
+    meanwhile(lambda: cloud.routers[router]["tags"].append("faultline-rebuilt=2026-11-21T01:17:11Z"))
     (machine,) = act()["machines"]
     assert (machine["state"], machine["why"], machine["changed"]) == ("wait", "somebody else has rebuilt it meanwhile", False)
     assert cloud.hosts[router] == ["net1"]
+
+
+MARKS = [
+    ("router", lambda cloud, router: cloud.routers[router]["tags"].append("faultline-debug"), "in debug by a mark of the router"),
+    ("project", lambda cloud, _router: cloud.projects["p-shop"]["tags"].append("faultline-debug"), "in debug by a mark of the project"),
+    ("global", lambda cloud, _router: cloud.projects["p-blog"]["tags"].append("faultline-debug-all"), "in debug by a mark of the whole cloud"),
+]
+
+
+@pytest.mark.parametrize(("by", "mark", "words"), MARKS, ids=[each[0] for each in MARKS])
+@pytest.mark.parametrize("event", ["poll", "update", "rebuild"])
+def test_what_is_put_in_debug_after_the_look_is_left_alone(cloud, act, remembered, meanwhile, event, by, mark, words):
+    router = cloud.add("web", ha=False, hosts=["net1"])
+    kill(cloud, "net1")
+    meanwhile(lambda: mark(cloud, router))
+    (machine,) = act(event)["machines"]
+    assert (machine["state"], machine["why"], machine["changed"], machine["steps"][-1]["outcome"]) == ("ignored", words, False, "not done")
+    assert cloud.hosts[router] == ["net1"] and remembered(router)["ignored"]["count"] == 1 and remembered(router)["rebuilds"] == []
+    assert _marks.claims(cloud.routers[router]["tags"], time.time()) == [] and ("PUT", f"/routers/{router}") not in cloud.changes()
 
 
 def test_a_machine_at_work_is_left_alone_by_another_process(cloud, act, tmp_path):

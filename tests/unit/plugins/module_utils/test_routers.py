@@ -379,6 +379,33 @@ def test_one_that_an_orchestrator_has_in_hand_is_left_to_it(cloud, monkeypatch):
     assert [each.partition("=")[0] for each in cloud.routers[db]["tags"]] == ["theirs", "faultline-rebuilt"]
 
 
+def test_one_that_is_put_in_debug_after_the_look_is_not_rebuilt(cloud, monkeypatch):
+    web, db = cloud.add("web"), cloud.add("db")
+    put = cloud._tag
+
+    def tag(method, tags, name):
+        if method == "PUT" and name.startswith("faultline-claim=") and tags is cloud.routers[web]["tags"] and "faultline-debug" not in tags:
+            tags.append("faultline-debug")
+        return put(method, tags, name)
+
+    def anew():
+        cloud.routers[web]["tags"][:] = ["theirs"]
+        cloud.asked.clear()
+
+    monkeypatch.setattr(cloud, "_tag", tag)
+    told = refused(act, "rebuild", router=["web"])
+    assert told.code == "in_debug" and told.text.startswith("The router web is in debug. ") and scheduled(cloud) == []
+    anew()
+    told = act("rebuild", router=["*"])
+    assert [each["name"] for each in told["rebuilds"]] == ["db"] and [(each["name"], each["code"]) for each in told["skipped"]] == [("web", "in_debug")]
+    anew()
+    told = refused(act, "rebuild", router=["web", "db"])
+    assert told.code == "in_debug" and [each["name"] for each in told.details["rebuilds"]] == ["db"]
+    anew()
+    assert [each["name"] for each in act("rebuild", router=["web"], force=True)["rebuilds"]] == ["web"]
+    assert [each for each in cloud.routers[db]["tags"] if each.startswith("faultline-claim")] == []
+
+
 def test_one_that_fails_does_not_keep_the_others(cloud):
     cloud.add("a")
     cloud.add("b", availability_zone_hints=["west"])
