@@ -29,6 +29,11 @@ options:
     description: Only the session of this terminal or CI job.
     type: bool
     default: false
+  state_file:
+    description:
+      - A state file for test scripts, on the controller, that is written again with what the cloud says, of the session that O(session) or O(current) mean, else
+        of the one that it holds, else of the current one. What a look into the VMs told is kept. Nothing else is changed by this.
+    type: path
   account_file:
     description: An account file of the C(osweint) scripts, on the controller, in place of O(cloud) or O(auth).
     type: path
@@ -51,6 +56,13 @@ EXAMPLES = r"""
     current: true
   delegate_to: localhost
   register: cluster
+
+- name: Write a state file that was lost once more
+  faultline.openstack.os_cluster_info:
+    cloud: lab
+    session: current
+    state_file: cluster.json
+  delegate_to: localhost
 
 - name: Look at all sessions
   faultline.openstack.os_cluster_info:
@@ -80,6 +92,10 @@ sessions:
 current:
   description: The newest session of this terminal or CI job, C(null) where there is none.
   returned: success
+  type: str
+state_file:
+  description: The state file.
+  returned: when O(state_file) is given
   type: str
 failure:
   description: The reason of a failure, for programs.

@@ -152,6 +152,10 @@ def built(place, output):
     known_hosts.write_text(f"{OTHERS}{first} {stale}\n{known_hosts.read_text()}")
 
 
+def written_again(place, output):
+    assert f"{place.session()}: 5 VMs" in output and len(place.vms()) == 5 and all(each["OS_NETWORKS"]["clusters"] for each in place.vms())
+
+
 def gone_on_with(place, output):
     assert f"session {place.session()}: 5 VMs, of which 0 were booted" in output and "torn down" not in output
 
@@ -213,7 +217,7 @@ def nothing_old(_place, output):
 
 CHECKS = [
     ("cat > ceph.json", described), ("ssh-keygen", lambda *_given: None), ("ansible-playbook faultline.openstack.cluster_buildup", would_be_built),
-    ("ansible-playbook faultline.openstack.cluster_buildup", built),
+    ("ansible-playbook faultline.openstack.cluster_buildup", built), ("rm cluster.json", written_again),
     ("ansible-playbook faultline.openstack.cluster_buildup", gone_on_with), ("ansible-playbook faultline.openstack.cluster_debounce", answering),
     ("python3", scripted), ("cat > inventory.yml", in_groups), ("ansible -i", run_on), ("ansible-playbook faultline.openstack.disrupt", broken),
     ("ansible-playbook faultline.openstack.cluster_debounce", answering_again), ("ansible-playbook faultline.openstack.cluster_list", listed),

@@ -44,6 +44,7 @@ def info_arguments():
         "what": {"type": "list", "elements": "str", "choices": ["instances", "sessions"], "default": ["instances", "sessions"]},
         "session": {"type": "str"},
         "current": {"type": "bool", "default": False},
+        "state_file": {"type": "path"},
         "account_file": {"type": "path"},
         "origin": {"type": "dict"},
     }

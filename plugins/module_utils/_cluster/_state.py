@@ -15,7 +15,7 @@ from .._fault._errors import FaultlineError
 
 # what only a look into the VM tells
 LOOKED = ("VM_HOSTNAME_SHORT", "VM_HOSTNAME_LONG", "VM_DISK")
-_HINT = "Move it away: os_cluster_wait writes it again, of the session that os_cluster_info tells."
+_HINT = "Move it away: os_cluster_info writes it again, of the session that it tells, and os_cluster_wait does."
 
 
 def state(instances, before=None):

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -45,7 +47,7 @@ FIVE = {
     "instances": {
         "mon": {"uuid_image": "i1", "uuid_flavour": "f1", "usr_label": ["mon"], "floating_ip": True, "server_group": "mons"},
         "osd": {"uuid_image": "i1", "uuid_flavour": "f1", "usr_label": ["osd"], "count": 3},
-        "other": {"uuid_image": "i1", "uuid_flavour": "f1", "user_data": "#cloud-config\npassword: hush-hush\n"}}}
+        "other": {"uuid_image": "i1", "uuid_flavour": "f1", "user_data": "#cloud-config\npassword: hush-hush\n", "availability_zone": "nova"}}}
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +129,11 @@ def refused(cloud, **options):
     return told.value
 
 
+def parsed(moment):
+    """Epoch seconds of a moment as Nova has it."""
+    return datetime.datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
+
+
 @pytest.fixture(scope="module")
 def controller(cloud):
     """This machine, as a user's terminal."""
@@ -152,12 +159,17 @@ def test_a_cluster_from_its_steering_file_to_its_end(untouched, controller, tmp_
     assert found["osd", 2]["labels"] == {"CEPH_LAYOUT": ["OSD"], "OS": ["debian"], "SIZE": ["small"], "DISK": ["vdb", "vdc"]}
     assert found["mon", 1]["address"] == found["mon", 1]["floating"] and found["mon", 1]["floating"].startswith("203.0.113.")
     assert found["osd", 1]["address"].startswith("10.9.0.") and found["osd", 1]["networks"] == {"cluster-net": [found["osd", 1]["address"]]}
-    servers = {each.id: each for each in ours(untouched)}
+    servers, image = {each.id: each for each in ours(untouched)}, sdk.image.find_image("cluster-image")
     for each in found.values():
         server = servers[each["id"]]
         assert json.loads(server.metadata["WE_SESSION"]) == session and server.name == f"whenenv-{json.loads(server.metadata['WE_ID'])}"
         assert json.loads(server.metadata["TERMINAL_SSH_CONNECTION"]) == "192.0.2.7 6000 192.0.2.2 22"
         assert server.key_name.startswith(f"whenenv-{session}-")
+        told = _metadata.decode(server.metadata)
+        assert (told["OS_IMAGE_ID"], told["OS_IMAGE_NAME"], told["OS_IMAGE_HUMAN_NAME"]) == (image.id, "cluster-image", "cluster-image")
+        assert abs(parsed(told["WE_CREATED"]) - parsed(server.created_at)) < HANG
+    other = sdk.compute.get_server(found["other", 1]["id"])
+    assert base64.b64decode(other.user_data).decode() == FIVE["instances"]["other"]["user_data"] and other.availability_zone == "nova"
     (group,) = sdk.compute.server_groups()
     assert (group.policy, group.member_ids) == ("anti-affinity", [found["mon", 1]["id"]])
     written = json.loads(state.read_text())
@@ -208,6 +220,26 @@ def test_sessions_side_by_side_leave_each_other_alone(untouched):
     gone = run(untouched, state="absent")
     assert set(gone["sessions"]) == {again["session"], third["session"]}
     assert run(untouched, state="absent", older_than="0")["sessions"] == [two["session"]]
+
+
+def test_a_ci_job_tears_down_what_it_has_left_and_nothing_of_another_executor(untouched):
+    """As two executors of a Jenkins do, one after the other; one of them twice."""
+    def job(executor, build):
+        return _session.origin({
+            "BUILD_TAG": f"jenkins-cluster-{build}", "BUILD_URL": f"https://ci.example.org/job/cluster/{build}/", "EXECUTOR_NUMBER": str(executor),
+            "NODE_NAME": "built-in", "WORKSPACE": "/var/lib/jenkins/cluster", "SSH_CONNECTION": "192.0.2.1 5000 192.0.2.2 22"}, "ci")
+
+    first, beside = run(untouched, steering=steering(), origin=job(1, 7)), run(untouched, steering=steering(), origin=job(2, 8))
+    (server,) = [each for each in ours(untouched) if _metadata.session_of(each.metadata) == first["session"]]
+    told = _metadata.decode(server.metadata)
+    assert {key: value for key, value in told.items() if key.startswith(("JENKINS_", "TERMINAL_"))} == {
+        "JENKINS_BUILD_TAG": "jenkins-cluster-7", "JENKINS_BUILD_URL": "https://ci.example.org/job/cluster/7/", "JENKINS_EXECUTOR_NUMBER": "1",
+        "JENKINS_NODE_NAME": "built-in", "JENKINS_WORKSPACE": "/var/lib/jenkins/cluster"}
+    again = run(untouched, steering=steering(), origin=job(1, 9))
+    assert again["sessions"] == [first["session"]]
+    assert {_metadata.session_of(each.metadata) for each in ours(untouched)} == {again["session"], beside["session"]}
+    assert run(untouched, state="absent", origin=job(2, 10))["sessions"] == [beside["session"]]
+    assert run(untouched, state="absent", origin=job(1, 11))["sessions"] == [again["session"]]
 
 
 def descendants(pid):
