@@ -11,7 +11,9 @@ import time
 import pytest
 from lab_deadlines import lasting
 from lab_nodes import LONG, wait_for
+from lab_witness import SSH_RATE, Witness, boots
 from patience import HANG
+from witness_table import Table
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,40 @@ def test_a_clock_that_jumps_is_set_back_at_the_deadline_of_a_clock_that_does_not
     assert record["held"] is True and record["residue"] == []
 
 
+@pytest.fixture
+def page(machine):
+    """The port of a page whose answers tell the machine's time."""
+    machine.sh("systemctl reset-failed page 2>/dev/null; systemd-run --quiet --unit=page /usr/bin/python3 -m http.server 18088")
+    yield 18088
+    machine.sh("systemctl stop page; systemctl reset-failed page", check=False)
+
+
+def test_the_time_that_a_witness_is_told_jumps_and_comes_back(machine, page):
+    offset, lasts = 3600, 15
+    with Witness([{"name": "page", "protocol": "http", "address": machine.address, "port": page}]) as witness:
+        answer, ended = hit(machine, "clock", offset=offset, duration=lasts, wait=True), time.time()
+        witness.settle("page", ended)
+    record = machine.record(answer["fault"]["id"])
+    told = [(each, int(each.who.partition("=")[2])) for each in witness.seen.of("page") if each.answered]
+    ahead = [date - each.begin > offset / 2 for each, date in told]
+    first, last = ahead.index(True), len(ahead) - 1 - ahead[::-1].index(True)
+    span, near = told[last][0].end - told[first][0].begin, 2 * max(witness.seen.near("page", told[each][0].begin) for each in (first, last))
+    # an answer tells whole seconds, and was made at some moment of its question
+    off = [date - each.end - offset * there for (each, date), there in zip(told, ahead, strict=True)
+           if not -6 - (each.end - each.begin) < date - each.end - offset * there < 6]
+    against = [
+        *(["it went to and fro"] if not all(ahead[first:last + 1]) else []),
+        *([f"wrong by {off[0]:.1f} s"] if off else []),
+        *([f"it lasted for {span:.2f} s only"] if span < lasts - near else []),
+        *(["it was so after the module had said that it is undone"] if told[last][0].begin > ended else []),
+    ]
+    Table().add(
+        "node", f"clock ({offset} s ahead)", "a page that tells the time", f"{answer['proof']['offset']:.1f} s ahead for {lasts} s; "
+        f"{'held' if record['held'] else 'not held'}; residue {', '.join(record['residue']) or 'none'}",
+        f"{sum(ahead)} of {len(told)} answers were that far ahead, for {span:.1f} s; none before, none after", against)
+    assert against == [] and record["held"] is True and record["residue"] == []
+
+
 def test_a_clock_that_drifts_gets_back_its_rate_and_what_it_gained(machine):
     def rate():
         return float(machine.sh(
@@ -116,6 +152,16 @@ def test_a_crash_is_proven_by_the_next_boot_and_what_was_open_is_swept(machine):
     assert machine.sh("ls -A /var/tmp | grep faultline", check=False) == ""
     wait_for(lambda: timesyncd(machine))
     assert abs(wrong(machine)) < 5
+
+
+def test_a_machine_that_crashes_answers_by_its_own_words_no_sooner_than_to_a_witness(machine):
+    machine.wait_up()
+    with Witness([{"name": "ssh", "protocol": "tcp", "address": machine.address, "port": 22}], rate=SSH_RATE) as witness:
+        began = time.time()
+        answer, ended = hit(machine, "crash", panic_timeout=2), time.time()
+        witness.settle("ssh", ended)
+    machine.wait_up()
+    boots("crash", "a virtual machine's SSH", witness.seen, began, ended, answer["boot_time"])
 
 
 def test_a_machine_out_of_memory_kills_our_hog_and_keeps_sshd(machine):

@@ -21,30 +21,11 @@ import yaml
 from lab_bmcs import IpmiSim, Redfish, VirtualBmc
 from lab_deadlines import kill, lasting
 from lab_nodes import JOURNAL, LAB, LONG, ROOT, wait_for
-from lab_power import do, faults_here, keepers, open_here, record, refused, start
+from lab_power import do, faults_here, keepers, record, refused, start
 from patience import HANG, more_time
 from warm_ansible import run_ansible
 
-
-@pytest.fixture(scope="module")
-def machine(make_vm):
-    """A small guest."""
-    return make_vm("power", kind="tiny", memory=128)
-
-
-@pytest.fixture
-def power(machine):
-    """The guest, on and answering; the test fails if it leaves anything of ours on this machine, or the guest off."""
-    machine.power_on()
-    machine.wait_up()
-    assert open_here(machine.name) == []
-    yield machine
-    left = open_here(machine.name)
-    if left:
-        machine.call("os_power", {"action": "undo"})
-    assert left == []
-    wait_for(lambda: not keepers(*faults_here(machine.name)))
-    assert machine.state == "running"
+GUEST = "power"
 
 
 # ---- libvirt
@@ -198,30 +179,6 @@ def test_one_keeper_killed_the_other_switches_on_at_once(power):
 
 
 # ---- BMCs
-
-
-@pytest.fixture(params=[VirtualBmc, IpmiSim, Redfish], ids=["virtualbmc", "ipmi_sim", "redfish"])
-def bmc(request, power, tmp_path):
-    """A BMC in front of the guest, and the way to it in the guest's inventory."""
-    with request.param(power, tmp_path / "bmc") as running:
-        yield running
-
-
-@pytest.fixture
-def by_bmc(bmc, power, tmp_path):
-    """by_bmc(**entry): the guest in an inventory that knows its BMC only, the keys of its entry changed."""
-    def known(**entry):
-        inventory = yaml.safe_load(pathlib.Path(power.inventory).read_text())
-        host = inventory["all"]["hosts"]["power"]
-        host.update(faultline_power=[{"driver": bmc.driver, "args": {"mac_to_bmc": {power.mac.upper(): {**bmc.entry, **entry}}}}])
-        del host["libvirt_name"]
-        path = tmp_path / "bmc.yml"
-        path.write_text(yaml.safe_dump(inventory))
-        path.chmod(0o600)
-        other = type(power)(power.name, power.domain, path, power.address, power.kind, power.lab)
-        return other
-
-    return known
 
 
 @pytest.mark.parametrize("bmc", [
