@@ -31,8 +31,8 @@ options:
     default: false
   state_file:
     description:
-      - A state file for test scripts, on the controller, that is written again with what the cloud says, of the session that O(session) or O(current) mean, else
-        of the one that it holds, else of the current one. What a look into the VMs told is kept. Nothing else is changed by this.
+      - A state file for test scripts, on the controller, that is written again with what the cloud says, of the session that O(session) or O(current)
+        mean, else of the one that it holds, else of the current one. What a look into the VMs told is kept. Nothing else is changed by this.
     type: path
   account_file:
     description: An account file of the C(osweint) scripts, on the controller, in place of O(cloud) or O(auth).

@@ -161,6 +161,7 @@ def test_a_machine_that_crashes_answers_by_its_own_words_no_sooner_than_to_a_wit
         answer, ended = hit(machine, "crash", panic_timeout=2), time.time()
         witness.settle("ssh", ended)
     machine.wait_up()
+    machine.wait_healed()
     boots("crash", "a virtual machine's SSH", witness.seen, began, ended, answer["boot_time"])
 
 

@@ -44,7 +44,7 @@ DISKS = {"w1": {**ENTRY["w1"], "VM_DISK": {"vda": {}}}}
 
 @pytest.fixture
 def look(tmp_path, monkeypatch):
-    """look(before, told, **options): os_cluster_info with a state file of this content, by what its module tells; (result, what the module was asked, after)."""
+    """look(before, told, **options): os_cluster_info with such a state file, by what its module tells; (result, what the module was asked, the file after)."""
     path = tmp_path / "state.json"
 
     def call(before=None, told=None, check_mode=False, **options):
