@@ -152,7 +152,7 @@ def perform(fault, duration=None, wait=False, wait_timeout=None, check_mode=Fals
     result = _result(fault, record)
     result["diff"] = diff(fault, fault.after())
     if not fault.reversible:
-        _closed(record)
+        _closed(fault, record)
         _recovered(fault, result, wait)
     elif wait and duration is not None:
         _wait_undone(record, result, wait_timeout)
@@ -309,7 +309,7 @@ def _scheduled(fault, duration, wait, at):
             _fired(fault, record, duration)
         if not fault.reversible:
             record["proof"]["came_back"] = fault.recover(True)
-            _closed(record)
+            _closed(fault, record)
 
     return _later.leave(fault, moment, look, arm, fire)
 
@@ -372,11 +372,12 @@ def _taken_back(record, exc):
             exc.details["residue"] = residue
 
 
-def _closed(record):
+def _closed(fault, record):
     """Close the record of a fault without an undo."""
     with _journal.locked_for_undo(record["id"]), _journal.locked():
         record["state"] = "done"
-        _runner.close(record)
+        # a node that crashes in a moment would have it open again, and nobody to close it
+        _runner.close(record, sync=fault.ahead > 0)
 
 
 def _save(record):

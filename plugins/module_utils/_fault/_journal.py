@@ -265,11 +265,14 @@ def tidy():
                 os.unlink(_path("open", name))
 
 
-def close(record):
-    """Move a record among the closed ones, and forget the oldest of them."""
-    update(record)
+def close(record, sync=False):
+    """Move a record among the closed ones, on disk when we return where sync says so, and forget the oldest of them."""
+    update(record, sync)
     tidy()
     os.rename(_path("open", record["id"] + ".json"), _path("closed", record["id"] + ".json"))
+    if sync:
+        sync_folder(_path("closed"))
+        sync_folder(_path("open"))
     with contextlib.suppress(OSError):
         # whoever injected it was killed
         os.unlink(_injection(record["id"]))

@@ -405,6 +405,32 @@ def test_no_journal_no_fault(monkeypatch):
     assert not World.broken and os.listdir(os.path.join(_journal.HOME, "lock.d")) == []
 
 
+class Last(Break):
+    """A fault without an undo. One whose effect comes after the answer takes the node down."""
+
+    reversible = False
+
+    def steps(self, fault_id):
+        return []
+
+
+@needs_root
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_the_record_of_what_takes_the_node_down_is_closed_on_disk_before_it_does(monkeypatch, ahead):
+    monkeypatch.setattr(Last, "ahead", ahead)
+    synced, fsync = [], os.fsync
+
+    def noted(handle):
+        synced.append(os.path.relpath(os.readlink(f"/proc/self/fd/{handle}"), _journal.HOME))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    fault_id = _engine.perform(Last())["fault"]["id"]
+    assert [record["id"] for record in _journal.closed_records()] == [fault_id]
+    record = f"open/.{fault_id}.json.{os.getpid()}"
+    assert synced[-4:] == ([record, "open", "closed", "open"] if ahead else synced[-4:]) and ("closed" in synced) is bool(ahead)
+
+
 @needs_root
 @pytest.mark.parametrize("spoil", ["mode", "link", "content", "id"])
 def test_a_record_that_is_not_root_s_alone_is_not_believed(host, spoil):
