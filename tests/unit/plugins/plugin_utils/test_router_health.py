@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
+import threading
 import time
 
 import pytest
@@ -123,6 +124,36 @@ def test_a_cloud_that_is_away_is_waited_for(tmp_path, caplog):
     assert [record.message.partition(":")[0].partition(",")[0] for record in caplog.records] == [
         "the routers cannot be seen", "the routers are seen again"] * 2, "each time is told once"
     assert _shared.shared.reports["router_health"]["error"] is None and _shared.shared.reports["router_health"]["ok"] == 1
+
+
+def test_a_cloud_that_never_answers_ends_the_look_in_its_time_and_not_the_next_one(tmp_path, monkeypatch):
+    """Of the control plane, as it is asked without an inventory."""
+    hangs, over = [True, False], threading.Event()
+
+    class Routers:
+        projects = {}
+
+        def __init__(self, _connection):
+            pass
+
+        @staticmethod
+        def described():
+            if hangs.pop(0):
+                over.wait(HANG)
+            return [dict(router(), name="web", project="p")]
+
+    monkeypatch.setattr(_health._cloud, "Connection", lambda _login: None)
+    monkeypatch.setattr(_health._routers, "Routers", Routers)
+    health = _health.Health(_health_options.checked({"state_dir": str(tmp_path), "timeout": 1}))
+
+    async def looks():
+        return [await health.look(), _shared.shared.reports[_health.NAME]["error"], await health.look(), _shared.shared.reports[_health.NAME]["error"]]
+
+    try:
+        assert asyncio.run(looks()) == [[], "The cloud has not told of its routers within 1 s.", [], None]
+    finally:
+        over.set()
+    assert health.memory.load(ONE)["state"] == "alive"
 
 
 def test_it_looks_each_period_and_at_once_after_a_reload_until_it_is_stopped(tmp_path, monkeypatch):
