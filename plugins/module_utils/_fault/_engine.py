@@ -376,8 +376,11 @@ def _closed(fault, record):
     """Close the record of a fault without an undo."""
     with _journal.locked_for_undo(record["id"]), _journal.locked():
         record["state"] = "done"
+        _runner.close(record)
+    if fault.ahead:
         # a node that crashes in a moment would have it open again, and nobody to close it
-        _runner.close(record, sync=fault.ahead > 0)
+        with contextlib.suppress(OSError):
+            _journal.sync_closed(record["id"])
 
 
 def _save(record):

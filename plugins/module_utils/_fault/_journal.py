@@ -179,13 +179,19 @@ def being_injected(fault_id):
     return bool(noted) and _proc.Process(int(noted[0]), int(noted[1]), "").alive
 
 
-def sync_folder(folder):
-    """Until the names in a folder are on disk: what a power cut must not take back."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync_path(path):
+    """Until the names in a folder, or what is in a file, are on disk: what a power cut must not take back."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sync_closed(fault_id):
+    """Until it is on disk that a fault is closed, and that nobody is at it any more."""
+    for path in (_path("closed", fault_id + ".json"), _path("closed"), _path("open"), _path("lock.d")):
+        sync_path(path)
 
 
 def _encode(record, room):
@@ -208,7 +214,7 @@ def _write_new(folder, name, raw, sync):
             os.close(handle)
         os.rename(temporary, os.path.join(folder, name))
         if sync:
-            sync_folder(folder)
+            sync_path(folder)
     except OSError:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
@@ -265,14 +271,11 @@ def tidy():
                 os.unlink(_path("open", name))
 
 
-def close(record, sync=False):
-    """Move a record among the closed ones, on disk when we return where sync says so, and forget the oldest of them."""
-    update(record, sync)
+def close(record):
+    """Move a record among the closed ones, and forget the oldest of them."""
+    update(record)
     tidy()
     os.rename(_path("open", record["id"] + ".json"), _path("closed", record["id"] + ".json"))
-    if sync:
-        sync_folder(_path("closed"))
-        sync_folder(_path("open"))
     with contextlib.suppress(OSError):
         # whoever injected it was killed
         os.unlink(_injection(record["id"]))

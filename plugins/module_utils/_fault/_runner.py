@@ -168,9 +168,9 @@ def _keep(record):
         _journal.update(record)
 
 
-def close(record, sync=False):
-    """Close a record, on disk where sync says so; with the last one the sweeper goes. The journal is locked by the caller."""
-    _journal.close(record, sync)
+def close(record):
+    """Close a record; with the last one the sweeper goes. The journal is locked by the caller."""
+    _journal.close(record)
     if not _journal.open_records() and not _journal.unreadable():
         _sweeper.remove()
 

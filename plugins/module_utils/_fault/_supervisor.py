@@ -56,7 +56,7 @@ def install_runner():
                 # last: what starts it says that the rest is there
                 _write(os.path.join(home, "__main__.py"), main)
                 for folder in (os.path.join(home, "faultline"), home, os.path.dirname(home), _journal.HOME):
-                    _journal.sync_folder(folder)
+                    _journal.sync_path(folder)
             except OSError as exc:
                 shutil.rmtree(home, ignore_errors=True)
                 raise _journal.unwritable(exc) from exc

@@ -52,7 +52,7 @@ def install(program):
     with contextlib.suppress(FileExistsError):
         os.symlink(_UNIT, _WANT)
     for path in (_UNIT, _WANT):
-        _journal.sync_folder(os.path.dirname(path))
+        _journal.sync_path(os.path.dirname(path))
 
 
 def is_next():

@@ -427,8 +427,9 @@ def test_the_record_of_what_takes_the_node_down_is_closed_on_disk_before_it_does
     monkeypatch.setattr(os, "fsync", noted)
     fault_id = _engine.perform(Last())["fault"]["id"]
     assert [record["id"] for record in _journal.closed_records()] == [fault_id]
-    record = f"open/.{fault_id}.json.{os.getpid()}"
-    assert synced[-4:] == ([record, "open", "closed", "open"] if ahead else synced[-4:]) and ("closed" in synced) is bool(ahead)
+    last = [f"closed/{fault_id}.json", "closed", "open", "lock.d"]
+    assert (synced[-4:] == last) is bool(ahead) and ("closed" in synced) is bool(ahead)
+    assert fault_id not in os.listdir(os.path.join(_journal.HOME, "lock.d"))
 
 
 @needs_root
