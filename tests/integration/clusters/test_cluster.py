@@ -24,6 +24,7 @@ from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors
 from lab_nodes import LAB, PASSWORD, ROOT, Node, wait_for
 from lab_nova import network_agent
 from patience import HANG
+from warm_ansible import run_ansible
 
 sys.path.append(str(ROOT / "tests" / "bench"))
 import clusters
@@ -374,6 +375,63 @@ def test_a_vm_in_error_shows_its_fault_and_is_booted_again(untouched):
     assert told.message.endswith("What was made is deleted again.")
     assert {each.id for each in ours(untouched)} == {each["id"] for each in again["instances"]}
     run(untouched, state="absent", session=session)
+
+
+# ---- by the playbooks
+
+
+@pytest.fixture
+def play(cloud):
+    """play(name, **variables): the playbook cluster_<name> from a terminal of its own; (return code, output)."""
+    def run_it(name, **variables):
+        given = json.dumps({"cluster_cloud": "undercloud", "cluster_public_key": str(KEY), **variables})
+        done = run_ansible(
+            ["ansible-playbook", f"faultline.openstack.cluster_{name}", "-e", given], timeout=2 * HANG, OS_CLIENT_CONFIG_FILE=str(cloud.clouds),
+            SSH_CONNECTION="192.0.2.8 6000 192.0.2.2 22")
+        output = done.stdout + done.stderr
+        assert "Traceback" not in output and PASSWORD not in output
+        return done.returncode, output
+
+    return run_it
+
+
+def test_a_playbook_takes_away_what_it_could_not_finish_and_lists_what_is_there(untouched, play, tmp_path):
+    data, file, state = steering(2), tmp_path / "ceph.json", tmp_path / "cluster.json"
+    data["flavor"]["g"] = {"OS_FLAVOR_NAME": "c1.huge"}
+    data["instances"]["b"] = {**data["instances"]["a"], "count": 1, "uuid_flavour": "g"}
+    file.write_text(json.dumps(data))
+    code, output = play("buildup", cluster_steering=str(file), cluster_on_failure="teardown", cluster_state=str(state))
+    assert code == 2 and "No valid host was found" in output and "What was made is deleted again." in output
+    assert ours(untouched) == [] and not state.exists()
+    file.write_text(json.dumps(steering(2)))
+    code, output = play("buildup", cluster_steering=str(file), cluster_state=str(state))
+    session = {entry["WE_SESSION"] for entry in json.loads(state.read_text()).values()}
+    assert code == 0 and len(session) == 1 and len(ours(untouched)) == 2, output
+    # a file that was lost is written again by a list, of what it was asked for or not
+    state.unlink()
+    code, output = play("list", cluster_what="instances")
+    assert code == 0 and output.count("ACTIVE") == 2 and "sessions" not in output and not state.exists(), output
+    code, output = play("list", cluster_what="sessions", cluster_state=str(state))
+    assert code == 0 and f"{session.pop()}: 2 VMs" in output and "ACTIVE" not in output and len(json.loads(state.read_text())) == 2, output
+    code, output = play("teardown", cluster_state=str(state))
+    assert code == 0 and ours(untouched) == [] and json.loads(state.read_text()) == {}, output
+
+
+DAMAGED = {
+    "cut off": ('{"label": {', "is not JSON"), "a list": ("[1, 2]", "found a list, expected a mapping"), "empty": ("", "is empty"),
+    "another thing": ("- hosts: all\n  tasks: []\n", "found a list, expected a mapping"), "no text": ("\x00\x01\x02", "ceph.steering"),
+    "nothing wanted": ('{"instances": {}, "images": {}, "flavor": {}, "label": {}}', "instances"),
+    "a label unknown": (json.dumps(steering(usr_label=["ll"])), "ll"),
+    "a count of a thousand": (json.dumps(steering(1000)), "expected a number of VMs, 1 to 500"),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_steering_file_is_told_by_the_playbook_and_boots_nothing(untouched, play, tmp_path, content, words):
+    file = tmp_path / "ceph.steering"
+    file.write_text(content)
+    code, output = play("buildup", cluster_steering=str(file))
+    assert code == 2 and words in output and ours(untouched) == [], output
 
 
 def test_an_api_that_is_lost_in_the_middle_is_told_with_what_was_made(untouched, monkeypatch):
