@@ -15,7 +15,7 @@ from .._fault._errors import FaultlineError
 
 # what only a look into the VM tells
 LOOKED = ("VM_HOSTNAME_SHORT", "VM_HOSTNAME_LONG", "VM_DISK")
-_HINT = "Move it away: os_cluster_info writes it again, of the session that it tells, and os_cluster_wait does."
+_HINT = "Move it away: os_cluster_wait writes it again, and so does os_cluster_info, of the session that it tells."
 
 
 def state(instances, before=None):
