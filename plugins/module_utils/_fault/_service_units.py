@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import signal
+import time
 
 from . import _proc, _service_steps, _systemd, _unit_processes
 from ._errors import FaultlineError
@@ -15,6 +16,8 @@ from ._service_driver import Service, hand_over, named
 
 # seconds that what its unit leaves to itself has to end on SIGTERM, where it is to end as well
 _LAST_WORDS = 30
+# seconds in which systemd, on a busy host, notices that the last process of a unit has died, and between two looks at it
+_UNNOTICED, _PAUSE = 3, 0.05
 # actions that go to the processes themselves, where others ask whoever runs them; and those that take such an action back
 _ON_PROCESSES = ("kill", "freeze", "unplug", "crash_loop")
 _OFF_PROCESSES = ("unfreeze", "plug")
@@ -58,9 +61,19 @@ class SystemService(Service):
         if not self.units:
             raise self._missing("no unit " + " or ".join(_systemd.unit_name(unit) for unit in self.candidates))
         self._check_pattern()
-        self._outside = any(unit.active for unit in self.units) and not any(unit.processes() for unit in self.units)
+        self._outside = self._without_processes()
         if self._outside:
             hand_over(self)
+
+    def _without_processes(self):
+        """Whether its units are up with no process of their own. Those whose process has died a moment ago are not: systemd is about to notice."""
+        end = time.monotonic() + _UNNOTICED
+        while any(unit.active for unit in self.units) and not any(unit.processes() for unit in self.units):
+            if time.monotonic() > end or not any(unit.substate == "running" for unit in self.units):
+                return True
+            time.sleep(_PAUSE)
+            self.look_again()
+        return False
 
     def _check_pattern(self):
         """Do without a pattern that is none: the units are known by their names."""

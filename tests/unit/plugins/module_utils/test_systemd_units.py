@@ -10,7 +10,7 @@ import types
 
 import pytest
 
-from ansible_collections.faultline.openstack.plugins.module_utils._fault import _services, _systemd
+from ansible_collections.faultline.openstack.plugins.module_utils._fault import _service_units, _services, _systemd
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._errors import FaultlineError
 from ansible_collections.faultline.openstack.plugins.module_utils._fault._exec import Finished
 
@@ -70,6 +70,26 @@ def test_a_pattern_that_is_none_costs_a_unit_nothing_and_is_told(systemctl, monk
     monkeypatch.setattr(_systemd, "booted", lambda: True)
     found = _services.service("nova-api", "system_service", {"unit": ["nova-api"], "grep": "*nova-api"})
     assert found.grep is None and any("'*nova-api' is not a regular expression" in note for note in found.notes())
+
+
+@pytest.mark.parametrize(("states", "outside", "looks"), [
+    # killed, and not noticed yet; then systemd does
+    (["active running", "active running", "activating auto-restart"], False, 3), (["active running", "failed failed"], False, 2),
+    # what it has started has ended, or runs where systemd does not know
+    (["active exited"], True, 1), (["active running"] * 2, True, None),
+])
+def test_a_unit_whose_process_has_just_died_is_not_one_that_runs_nothing_itself(monkeypatch, states, outside, looks):
+    told = []
+
+    def show(names):
+        told.append(states[min(len(told), len(states) - 1)].split())
+        return [_systemd.Unit({"Id": "memcached.service", "LoadState": "loaded", "ActiveState": told[-1][0], "SubState": told[-1][1]}) for _name in names]
+
+    monkeypatch.setattr(_systemd, "booted", lambda: True)
+    monkeypatch.setattr(_systemd, "show", show)
+    monkeypatch.setattr(_service_units, "_UNNOTICED", 10 if looks else 0.2)
+    found = _services.service("memcached", "system_service", {"unit": ["memcached"]})
+    assert found._outside is outside and (len(told) == looks if looks else len(told) > 2)
 
 
 @pytest.mark.parametrize(("properties", "number", "handled", "back"), [
